@@ -1,0 +1,1 @@
+"""Files of runs: where they live and how they are read and written."""

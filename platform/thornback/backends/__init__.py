@@ -1,0 +1,1 @@
+"""Who runs a job: one file per backend, all of the shape that `port.py` describes."""

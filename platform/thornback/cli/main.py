@@ -1,0 +1,59 @@
+"""`thornback`: the commands and how their errors become exit codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from thornback import __version__
+from thornback.cli import data, demo, doctor, jobs, platform_commands, watch
+from thornback.cli.exits import HELP, exit_of_error
+from thornback.cli.output import Output
+from thornback.errors import ThornbackError
+
+
+class _Commands(TyperGroup):
+    """Ends every command that raises one of our errors with its sentence and its exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except ThornbackError as error:
+            ctx.ensure_object(Output).error(error)
+            raise typer.Exit(exit_of_error(error)) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # settings hold database passwords
+    help="Distributed training on Ray behind one HTTP API, with progress that is live and true.",
+    epilog=HELP,
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"thornback {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: bool = typer.Option(False, "--version", help="Show the version", callback=_version, is_eager=True),
+) -> None:
+    """Options before the command."""
+
+
+platform_commands.register(app)
+demo.register(app)
+jobs.register(app)
+watch.register(app)
+data.register(app)
+doctor.register(app)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,34 @@
+"""The Python SDK: the HTTP API as typed calls.
+
+    from thornback.client import Client
+
+    with Client("http://127.0.0.1:8001") as client:
+        job = client.submit("My job", {"epochs": 3})
+        for update in client.watch(job.id):
+            print(update.job.status, update.job.progress_percent)
+
+It knows HTTP only: neither Ray nor torch nor the database.
+"""
+
+from thornback.client.client import Client, JobTimeout
+from thornback.client.download import DownloadCorrupt
+from thornback.client.models import Artifact, Event, Health, Job, JobDetail, JobPage, LogLines, MetricRow, Update
+from thornback.client.problems import ServerUnreachable
+from thornback.client.reconnect import Backoff
+
+__all__ = [
+    "Artifact",
+    "Backoff",
+    "Client",
+    "DownloadCorrupt",
+    "Event",
+    "Health",
+    "Job",
+    "JobDetail",
+    "JobPage",
+    "JobTimeout",
+    "LogLines",
+    "MetricRow",
+    "ServerUnreachable",
+    "Update",
+]

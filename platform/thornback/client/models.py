@@ -1,0 +1,148 @@
+"""What the API answers, as typed values. Members that this version does not know are kept, not refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from thornback.jobs.events import EventKind
+from thornback.jobs.status import JobStatus
+
+
+class _Answer(BaseModel):
+    """Base: frozen, and open to members of newer servers (`job.model_extra`)."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", frozen=True)
+
+
+class Artifact(_Answer):
+    """A file that a job produced; fetch it with `client.download`."""
+
+    name: str
+    type: str
+    uri: str
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+
+class Job(_Answer):
+    """One job as the API shows it."""
+
+    id: str
+    job_name: str
+    status: JobStatus
+    kind: str = "convnext"
+    user: str = ""
+    priority: int = 0
+    config: Mapping[str, Any] = {}
+    tags: Mapping[str, str] = {}
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+    stage: str | None = None
+    reason: str | None = None
+    queue_position: int | None = None
+    attempt: int = 0
+    submission_id: str | None = None
+    retry_of: str | None = None
+    cancel_requested: bool = False
+
+    current_epoch: int = 0
+    total_epochs: int = 0
+    progress_percent: float = 0.0
+    eta_at: datetime | None = None
+    eta_seconds: float | None = None
+
+    train_loss: float | None = None
+    val_loss: float | None = None
+    train_accuracy: float | None = None
+    val_accuracy: float | None = None
+    learning_rate: float | None = None
+    best_epoch: int | None = None
+    best_val_loss: float | None = None
+
+    model_architecture: str | None = None
+    dataset_size: int | None = None
+    train_samples: int | None = None
+    val_samples: int | None = None
+    checkpoint_path: str | None = None
+    onnx_model_path: str | None = None
+    mlflow_run_id: str | None = None
+    retry_message: str | None = None
+    failure: str | None = None
+    error_message: str | None = None
+    facts: Mapping[str, Any] = {}  # what the run stated about itself: class_names, confusion_matrix, …
+
+    @property
+    def is_final(self) -> bool:
+        """True where nothing can change any more."""
+        return self.status.is_final
+
+
+class JobPage(_Answer):
+    """Some jobs, how many there are, and how to go on."""
+
+    jobs: list[Job]
+    total: int
+    next_cursor: str | None = None
+
+
+class MetricRow(_Answer):
+    """One row for the charts."""
+
+    epoch: int
+    batch: int | None = None
+    phase: str | None = None
+    train_loss: float | None = None
+    val_loss: float | None = None
+    train_accuracy: float | None = None
+    val_accuracy: float | None = None
+    learning_rate: float | None = None
+    gradient_norm: float | None = None
+    extra: Mapping[str, float | None] = {}
+
+
+class JobDetail(_Answer):
+    """A job with its last epochs, and the event id from which a stream goes on without a gap."""
+
+    job: Job
+    recent_metrics: list[MetricRow] = []
+    websocket_url: str | None = None
+    last_event_id: int = 0
+
+
+class Event(_Answer):
+    """One fact of a stream; `id` grows and is the cursor to go on from."""
+
+    id: int
+    job_id: str
+    kind: EventKind
+    at: datetime
+    data: Mapping[str, Any] = {}
+
+
+class Update(_Answer):
+    """What `watch` hands out: a job and the event that led there, None for the state at the beginning."""
+
+    job: Job
+    event: Event | None = None
+
+
+class LogLines(_Answer):
+    """Lines that one process of a job printed."""
+
+    event_id: int
+    lines: list[str]
+    rank: int = -1  # -1 is the driver
+    attempt: int = 1
+    timestamp: datetime | None = None
+
+
+class Health(_Answer):
+    """The answer of /readyz; `ready` is its status code, the rest its body."""
+
+    ready: bool

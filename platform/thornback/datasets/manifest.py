@@ -1,0 +1,180 @@
+"""Reads what a dataset consists of: a folder with one sub-folder per class, or a manifest.
+
+A manifest is a CSV, JSONL or Parquet table with the columns path and label and, where wanted, snr_db,
+approved, split, start and duration. It knows nothing of what the audio files hold.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import posixpath
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from thornback.artifacts.files import Location, locate, parent
+from thornback.datasets.clips import AUDIO_SUFFIXES, Clip, Listing
+from thornback.errors import DataError, InvalidInput
+
+_TRUE = frozenset({"true", "1", "1.0", "yes", "y", "t"})
+_FALSE = frozenset({"false", "0", "0.0", "no", "n", "f"})
+_SPLITS: Mapping[str, str] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "eval": "test",
+}
+
+Row = Mapping[str, Any]
+
+
+def list_clips(path: str) -> Listing:
+    """List a dataset by its address.
+
+    Raises:
+        DataError: there is nothing, nothing that can be read, or a column or value is missing or wrong.
+    """
+    try:
+        place = locate(path)
+        if place.is_dir():
+            return _list_folder(path, place)
+        if not place.exists():
+            raise DataError.field("data", f"there is no file or folder {path}")
+    except (InvalidInput, OSError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError.field("data", f"{path} cannot be read: {error}") from error
+    return _list_manifest(path, place)
+
+
+def _list_folder(path: str, place: Location) -> Listing:
+    clips: list[Clip] = []
+    folders: set[str] = set()
+    for entry in place.files():
+        label, _, rest = entry.path.partition("/")
+        if not rest or label.startswith("."):
+            continue  # a file beside the class folders
+        folders.add(label)
+        if entry.path.lower().endswith(AUDIO_SUFFIXES):
+            clips.append(Clip(path=entry.path, label=label))
+    folders |= set(place.folders())
+    if not folders:
+        raise DataError.field("data", f"{path} has no sub-folders; one per class is needed, or a manifest file")
+    classes = {
+        name: f"the folder {posixpath.join(path, name)} has no {', '.join(AUDIO_SUFFIXES)} files"
+        for name in folders
+        if not name.startswith(".")
+    }
+    return Listing(root=path, layout="folder", clips=tuple(clips), classes=classes)
+
+
+def _list_manifest(path: str, place: Location) -> Listing:
+    name = path.partition("?")[0].lower()
+    reader = next((reader for suffix, reader in _READERS.items() if name.endswith(suffix)), None)
+    if reader is None:
+        raise DataError.field("data", f"{path} is neither a folder nor one of {', '.join(_READERS)}")
+    try:
+        columns, rows = reader(place)
+    except (UnicodeDecodeError, ValueError, OSError, csv.Error) as error:  # pyarrow's errors are ValueErrors
+        raise DataError.field("data", f"{path} cannot be read: {error}") from error
+    for column in ("path", "label"):
+        if column not in columns:
+            raise DataError.field("data", f"the manifest {path} has no column {column!r}; it has {sorted(columns)}")
+    clips = tuple(_clip(path, number, row) for number, row in enumerate(rows, start=1))
+    if not clips:
+        raise DataError.field("data", f"the manifest {path} has no rows")
+    unsplit = sum(clip.split is None for clip in clips)
+    if 0 < unsplit < len(clips):
+        raise DataError.field("data", f"the manifest {path} names a split in some rows but not in {unsplit} of them")
+    return Listing(root=parent(path), layout="manifest", clips=clips, classes={clip.label: "" for clip in clips})
+
+
+def _clip(manifest: str, number: int, row: Row) -> Clip:
+    def read(column: str, parse: Callable[[Any], Any]) -> Any:
+        try:
+            return None if _is_missing(row.get(column)) else parse(row[column])
+        except ValueError as error:
+            raise DataError.field("data", f"{manifest}, row {number}, column {column!r}: {error}") from None
+
+    path, label = read("path", str), read("label", str)
+    if path is None or label is None:
+        raise DataError.field("data", f"{manifest}, row {number}: path and label must not be empty")
+    return Clip(
+        path=path,
+        label=label.strip(),
+        snr_db=read("snr_db", _number),
+        approved=read("approved", _flag),
+        split=read("split", _split),
+        start=read("start", _seconds) or 0.0,
+        duration=read("duration", _seconds) or None,
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip()) or (value != value)  # NaN of Parquet
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is no finite number")
+    return number
+
+
+def _seconds(value: Any) -> float:
+    seconds = _number(value)
+    if seconds < 0:
+        raise ValueError(f"{value!r} seconds are negative")
+    return seconds
+
+
+def _flag(value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text not in _TRUE | _FALSE:
+        raise ValueError(f"{value!r} is neither true nor false")
+    return text in _TRUE
+
+
+def _split(value: Any) -> str:
+    split = _SPLITS.get(str(value).strip().lower())
+    if split is None:
+        raise ValueError(f"{value!r} is none of train, val, test")
+    return split
+
+
+def _read_csv(place: Location) -> tuple[set[str], Iterable[Row]]:
+    reader = csv.DictReader(io.StringIO(place.read_bytes().decode("utf-8-sig")))
+    return set(reader.fieldnames or ()), list(reader)
+
+
+def _read_jsonl(place: Location) -> tuple[set[str], Iterable[Row]]:
+    rows = []
+    for number, line in enumerate(place.read_bytes().decode("utf-8-sig").splitlines(), start=1):
+        if not line.strip():
+            continue
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} is no JSON object")  # noqa: TRY004 - what a file holds is a value
+        rows.append(row)
+    return {column for row in rows for column in row}, rows
+
+
+def _read_parquet(place: Location) -> tuple[set[str], Iterable[Row]]:
+    import pyarrow.parquet as pq  # 0.1 s that only this format needs
+
+    with place.fs.open_input_file(place.path) as file:
+        table = pq.read_table(file)
+    return set(table.column_names), table.to_pylist()
+
+
+_READERS: Mapping[str, Callable[[Location], tuple[set[str], Iterable[Row]]]] = {
+    ".csv": _read_csv,
+    ".jsonl": _read_jsonl,
+    ".parquet": _read_parquet,
+}

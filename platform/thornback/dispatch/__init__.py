@@ -1,0 +1,1 @@
+"""Which job starts when, and putting right what the database and the backends see differently."""

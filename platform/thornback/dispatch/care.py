@@ -1,0 +1,187 @@
+"""Looking after one job: submit it, stop it, end it, try it again, remove it.
+
+Every step may be taken twice, by this dispatcher or by the next one after a crash: what it records is
+told apart by the event's key, and what it asks of a backend is idempotent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from thornback.artifacts.files import locate
+from thornback.backends.port import Backend, BackendState, Phase, Survey, job_of, submission_id
+from thornback.dispatch.diagnose import Diagnosis, diagnose
+from thornback.dispatch.supervise import Step, attempt_of
+from thornback.errors import BackendError, JobNotFound
+from thornback.jobs.events import Attempt, EventFactory, JobEvent
+from thornback.jobs.state import JobState
+from thornback.jobs.status import FailureReason
+from thornback.log import get_logger
+from thornback.metrics.port import Recorder
+from thornback.settings import Settings
+
+log = get_logger("dispatcher")
+
+_LOG_LINES = 200  # enough for a traceback inside a traceback
+
+# A stop is asked for again where the processes are still there after so long.
+_STOP_AGAIN = timedelta(seconds=5)
+
+# Waits before a refused submission is tried again, in seconds: 1, 2, 4, … up to 60.
+_LONGEST_REST_S = 60
+
+_RESTARTED = Diagnosis(
+    FailureReason.DRIVER_LOST, "the cluster was restarted while the job ran, and has no record of it"
+)
+
+
+class Care:
+    """Carries out steps. Its own memory is only about when to do something again."""
+
+    def __init__(self, *, recorder: Recorder, settings: Settings, now: Callable[[], datetime]) -> None:
+        self._recorder = recorder
+        self._settings = settings
+        self._now = now
+        self._stopped_at: dict[str, datetime] = {}  # by submission id
+        self._cancel_seen_at: dict[str, datetime] = {}  # by job id
+        self.rests_until: dict[str, datetime] = {}  # by job id, after a refused submission
+
+    def keep_only(self, jobs: set[str]) -> None:
+        """Forget what is known of other jobs."""
+        for notes in (self._cancel_seen_at, self.rests_until):
+            for job_id in notes.keys() - jobs:
+                del notes[job_id]
+        for key in list(self._stopped_at):
+            owner = job_of(key)
+            if owner is None or owner[0] not in jobs:
+                del self._stopped_at[key]
+
+    def cancel_seen_at(self, job: JobState) -> datetime | None:
+        """When the wish to cancel a job was first seen here, None where there is none."""
+        return self._cancel_seen_at.setdefault(job.id, self._now()) if job.cancel_requested else None
+
+    async def take(self, step: Step, job: JobState, seen: BackendState, backend: Backend, survey: Survey) -> None:
+        """Carry out a step. Raises ThornbackError; the step is then due again."""
+        match step:
+            case Step.SUBMIT:
+                await self.submit(job, attempt_of(job), backend)
+            case Step.STOP:
+                await self.stop(submission_id(job.id, attempt_of(job)), backend)
+            case Step.CANCEL:
+                outside = seen.phase is Phase.STOPPED and not job.cancel_requested
+                words = "its Ray job was stopped from outside" if outside else "cancelled on request"
+                await self._record(EventFactory(job.id).cancelled(at=self._now(), message=words))
+            case Step.LOST:
+                await self._lost(job, seen, backend)
+            case Step.PURGE:
+                await self._purge(job, backend, survey)
+            case Step.QUEUE | Step.LEAVE:
+                pass
+
+    async def submit(self, job: JobState, attempt: int, backend: Backend) -> None:
+        """Hand an attempt to its backend. `scheduled` is committed already."""
+        try:
+            await backend.start(job, attempt)
+        except BackendError as error:
+            # The backend refused; one that is away raises something else and is asked again.
+            await self._again_or_failed(job, attempt, Diagnosis(FailureReason.SUBMIT_FAILED, error.message))
+            rest_s = min(_LONGEST_REST_S, 2 ** (attempt - 1))
+            self.rests_until[job.id] = self._now() + timedelta(seconds=rest_s)
+
+    async def stop(self, key: str, backend: Backend) -> None:
+        """Ask a submission to end, and ask again where it does not."""
+        asked = self._stopped_at.get(key)
+        if asked is None or self._now() >= asked + _STOP_AGAIN:
+            await backend.stop(key)
+            self._stopped_at[key] = self._now()
+
+    async def _lost(self, job: JobState, seen: BackendState, backend: Backend) -> None:
+        attempt = attempt_of(job)
+        if seen.phase is Phase.UNKNOWN:
+            found = _RESTARTED
+        else:
+            printed = await self._printed(submission_id(job.id, attempt), backend)
+            found = diagnose(printed, seen.exit_code, seen.message)
+        await self._again_or_failed(job, attempt, found)
+
+    async def _printed(self, key: str, backend: Backend) -> str:
+        try:
+            return await backend.log_tail(key, _LOG_LINES)
+        except Exception as error:  # noqa: BLE001 - no fault of a log may leave its job `running`
+            # The backend's own message has the last lines too.
+            log.warning("the log cannot be read", submission_id=key, error=str(error))
+            return ""
+
+    async def _again_or_failed(self, job: JobState, attempt: int, found: Diagnosis) -> None:
+        events = EventFactory(job.id)
+        log.warning("attempt lost", job_id=job.id, attempt=attempt, reason=found.reason.value, message=found.message)
+        if found.reason.is_retryable and attempt <= int(job.spec["max_retries"]):
+            following = Attempt(attempt + 1)
+            event = events.retried(following, reason=found.reason, message=found.message, at=self._now())
+        else:
+            message = found.message if attempt == 1 else f"{found.message} (attempt {attempt})"
+            event = events.failed(Attempt(attempt), reason=found.reason, message=message, at=self._now())
+        await self._record(event)
+
+    async def _purge(self, job: JobState, backend: Backend, survey: Survey) -> None:
+        """Files first, then the backend's record, then the rows: a crash in between leaves the wish in the row."""
+        mine = [key for key in survey.submissions if (job_of(key) or ("", 0))[0] == job.id]
+        alive = [key for key in mine if survey.submissions[key].phase.is_alive]
+        for key in alive:
+            await self.stop(key, backend)
+        if alive or any(key in survey.holdings for key in mine):
+            return  # its workers may still be writing
+        uri = self._settings.run_uri(job.id)
+        try:
+            await asyncio.to_thread(lambda: locate(uri).delete_tree())
+        except OSError as error:
+            raise BackendError(f"the files of the job cannot be deleted: {error}", job_id=job.id) from error
+        await backend.forget(job)
+        await self._recorder.delete(job.id)
+        log.info("deleted", job_id=job.id)
+
+    async def stop_strays(self, backend: Backend, survey: Survey, attempts: dict[str, int]) -> bool:
+        """Stop what runs and should not: old attempts, jobs that have ended or are gone.
+
+        Args:
+            backend: whose.
+            survey: what runs.
+            attempts: the present attempt of each job that is looked after.
+
+        Returns:
+            True where something still has to end.
+        """
+        strays = False
+        for key, seen in survey.submissions.items():
+            owner = job_of(key)
+            if owner is None or not seen.phase.is_alive:
+                continue
+            job_id, attempt = owner
+            if job_id in attempts:
+                is_stray = attempt < attempts[job_id]
+            else:
+                strays = True  # it should be ending by itself
+                is_stray = await self._has_no_reason_to_run(job_id)
+            if is_stray:
+                strays = True
+                log.warning("stopping a submission that nobody waits for", job_id=job_id, submission_id=key)
+                await self.stop(key, backend)
+        return strays
+
+    async def _has_no_reason_to_run(self, job_id: str) -> bool:
+        try:
+            job = await self._recorder.job(job_id)
+        except JobNotFound:
+            return True
+        if job.final is None or job.completed_at is None:
+            return False  # it was created after the database was read
+        return self._now() > job.completed_at + LINGER
+
+    async def _record(self, event: JobEvent) -> None:
+        await self._recorder.record([event])
+
+
+# A driver that has reported its end may take so long to take itself down.
+LINGER = timedelta(seconds=15)

@@ -1,0 +1,209 @@
+"""Everything that can happen to a job.
+
+`(job_id, source, key)` identifies an event: a repeat is dropped by the database. Keys are chosen so
+that what is the same fact has the same key: a metrics row is `phase:epoch:batch` whichever attempt
+computed it, and there is exactly one final event per job, whoever saw the end first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from thornback.jobs.status import FailureReason
+
+
+class EventKind(StrEnum):
+    """What happened. The comment names what `data` holds."""
+
+    CREATED = "created"  # spec, user, retry_of, resume_from
+    PENDING = "pending"  # attempt, reason, position
+    SCHEDULED = "scheduled"  # attempt, submission_id
+    STARTED = "started"  # attempt, restart
+    STAGE = "stage"  # attempt, restart, index, name
+    PROGRESS = "progress"  # attempt, restart, percent, epoch, total_epochs, eta_seconds, origin
+    DESCRIBED = "described"  # attempt, restart, facts{…}: what the run found out about itself
+    METRICS = "metrics"  # epoch, batch, phase, values{name: float | None}
+    LOG = "log"  # attempt, restart, rank, seq, lines[…]
+    ITEM = "item"  # one prediction of an image set
+    ARTIFACT = "artifact"  # attempt, restart, name, type, uri, size_bytes, sha256
+    CANCEL_REQUESTED = "cancel_requested"  # user, delete
+    RETRIED = "retried"  # attempt, restart, reason, message
+    SUCCEEDED = "succeeded"  # attempt, summary{…}
+    FAILED = "failed"  # attempt, reason, message
+    CANCELLED = "cancelled"  # message
+    DELETED = "deleted"  # the tombstone that streams carry after the job's rows are gone
+
+    @property
+    def is_final(self) -> bool:
+        """True for the kinds that end a job."""
+        return self in (EventKind.SUCCEEDED, EventKind.FAILED, EventKind.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEvent:
+    """One fact about one job; `data` is JSON-ready (no NaN)."""
+
+    job_id: str
+    source: str  # who says so: api, dispatcher, train, end
+    key: str
+    kind: EventKind
+    at: datetime  # aware, UTC
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Attempt:
+    """Which run of a job speaks: `number` counts submissions, `restart` the restarts inside one."""
+
+    number: int = 1
+    restart: int = 0
+
+
+class EventFactory:
+    """Makes the events of one job, so that keys and data have one author."""
+
+    def __init__(self, job_id: str, *, voice: str = "") -> None:
+        """`voice` tells apart the processes of one run that count their reports on their own."""
+        self._job_id = job_id
+        self._voice = f":{voice}" if voice else ""
+
+    def _event(self, source: str, key: str, kind: EventKind, at: datetime, **data: Any) -> JobEvent:
+        return JobEvent(job_id=self._job_id, source=source, key=key, kind=kind, at=at, data=data)
+
+    def created(
+        self,
+        spec: Mapping[str, Any],
+        *,
+        user: str,
+        at: datetime,
+        retry_of: str | None = None,
+        resume_from: str | None = None,
+    ) -> JobEvent:
+        """`spec` is the validated specification with its defaults filled in."""
+        return self._event(
+            "api",
+            "created",
+            EventKind.CREATED,
+            at,
+            spec=dict(spec),
+            user=user,
+            retry_of=retry_of,
+            resume_from=resume_from,
+        )
+
+    def cancel_requested(self, *, user: str, at: datetime, delete: bool = False) -> JobEvent:
+        """A cancel, and where `delete` the rows and files are to go as well."""
+        return self._event(
+            "api",
+            "delete" if delete else "cancel",
+            EventKind.CANCEL_REQUESTED,
+            at,
+            user=user,
+            delete=delete,
+        )
+
+    def pending(self, attempt: Attempt, *, reason: str, at: datetime) -> JobEvent:
+        """It does not fit now, because of `reason`."""
+        key = f"pending:{attempt.number}:{at.timestamp():.3f}"
+        return self._event("dispatcher", key, EventKind.PENDING, at, attempt=attempt.number, reason=reason)
+
+    def scheduled(self, attempt: Attempt, *, submission_id: str, at: datetime) -> JobEvent:
+        """It was handed to its backend under this id (written down before the call)."""
+        key = f"scheduled:{attempt.number}"
+        data = {"attempt": attempt.number, "submission_id": submission_id}
+        return self._event("dispatcher", key, EventKind.SCHEDULED, at, **data)
+
+    def retried(self, attempt: Attempt, *, reason: FailureReason, message: str, at: datetime) -> JobEvent:
+        """`attempt` begins because the one before it was lost."""
+        key = f"retried:{attempt.number}:{attempt.restart}"
+        data = {"reason": reason.value, "message": message}
+        return self._from_run("dispatcher", key, EventKind.RETRIED, attempt, at, **data)
+
+    def started(self, attempt: Attempt, *, at: datetime) -> JobEvent:
+        """The driver runs."""
+        key = f"started:{attempt.number}:{attempt.restart}"
+        return self._from_run("train", key, EventKind.STARTED, attempt, at)
+
+    def stage(self, attempt: Attempt, *, index: int, name: str, at: datetime) -> JobEvent:
+        """The run entered a stage; `index` grows along the run."""
+        key = f"stage:{attempt.number}:{attempt.restart}:{index}{self._voice}"
+        return self._from_run("train", key, EventKind.STAGE, attempt, at, index=index, name=name)
+
+    def progress(
+        self,
+        attempt: Attempt,
+        *,
+        seq: int,
+        percent: float,
+        epoch: int,
+        total_epochs: int,
+        eta_seconds: float | None,
+        at: datetime,
+        origin: str = "reported",
+    ) -> JobEvent:
+        """How far it is; `origin` is reported, parsed or estimated."""
+        key = f"progress:{attempt.number}:{attempt.restart}:{seq}{self._voice}"
+        data = {
+            "percent": percent,
+            "epoch": epoch,
+            "total_epochs": total_epochs,
+            "eta_seconds": eta_seconds,
+            "origin": origin,
+        }
+        return self._from_run("train", key, EventKind.PROGRESS, attempt, at, **data)
+
+    def described(self, attempt: Attempt, facts: Mapping[str, Any], *, seq: int, at: datetime) -> JobEvent:
+        """Facts such as dataset_size, train_samples, val_samples, class_names, mlflow_run_id."""
+        key = f"described:{attempt.number}:{attempt.restart}:{seq}{self._voice}"
+        return self._from_run("train", key, EventKind.DESCRIBED, attempt, at, facts=dict(facts))
+
+    def metrics(
+        self, *, epoch: int, batch: int | None, phase: str, values: Mapping[str, float | None], at: datetime
+    ) -> JobEvent:
+        """One row for the charts. `batch` is the step within the epoch, None for the epoch's own row."""
+        key = f"metrics:{phase}:{epoch}:{'' if batch is None else batch}"
+        data = {"epoch": epoch, "batch": batch, "phase": phase, "values": dict(values)}
+        return self._event("train", key, EventKind.METRICS, at, **data)
+
+    def log(self, attempt: Attempt, *, rank: int, seq: int, lines: list[str], at: datetime) -> JobEvent:
+        """Lines that one process printed; `rank` is -1 for the driver."""
+        key = f"log:{attempt.number}:{attempt.restart}:{rank}:{seq}{self._voice}"
+        return self._from_run("train", key, EventKind.LOG, attempt, at, rank=rank, seq=seq, lines=lines)
+
+    def artifact(
+        self,
+        attempt: Attempt,
+        *,
+        name: str,
+        type: str,
+        uri: str,
+        at: datetime,
+        size_bytes: int | None = None,
+        sha256: str | None = None,
+    ) -> JobEvent:
+        """Something that can be downloaded: `type` is checkpoint, model, onnx, report, tensorboard."""
+        key = f"artifact:{attempt.number}:{attempt.restart}:{name}:{at.timestamp():.6f}"
+        data = {"name": name, "type": type, "uri": uri, "size_bytes": size_bytes, "sha256": sha256}
+        return self._from_run("train", key, EventKind.ARTIFACT, attempt, at, **data)
+
+    def succeeded(self, attempt: Attempt, *, at: datetime, summary: Mapping[str, Any] | None = None) -> JobEvent:
+        """The end, with the run's own figures."""
+        return self._from_run("end", "end", EventKind.SUCCEEDED, attempt, at, summary=dict(summary or {}))
+
+    def failed(self, attempt: Attempt, *, reason: FailureReason, message: str, at: datetime) -> JobEvent:
+        """The end, with the true reason."""
+        data = {"reason": reason.value, "message": message}
+        return self._from_run("end", "end", EventKind.FAILED, attempt, at, **data)
+
+    def cancelled(self, *, at: datetime, message: str = "cancelled on request") -> JobEvent:
+        """The end, because somebody asked for it."""
+        return self._event("end", "end", EventKind.CANCELLED, at, message=message)
+
+    def _from_run(
+        self, source: str, key: str, kind: EventKind, attempt: Attempt, at: datetime, **data: Any
+    ) -> JobEvent:
+        return self._event(source, key, kind, at, attempt=attempt.number, restart=attempt.restart, **data)

@@ -1,0 +1,94 @@
+"""What to do: one pydantic model per kind of job, told apart by `kind`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from thornback.errors import InvalidInput
+from thornback.jobs.convnext import TrainingConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceRequest:
+    """What a job needs before it can start: `workers` equal bundles, down to `min_workers` where elastic."""
+
+    workers: int
+    min_workers: int
+    cpus: float  # per worker
+    gpus: float  # per worker
+
+
+class JobSpecBase(BaseModel):
+    """The fields that every kind has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    job_name: Annotated[str, Field(min_length=1, max_length=255, description="What people call the job.")]
+    priority: Annotated[int, Field(ge=-100, le=100, description="Higher starts first.")] = 0
+    max_retries: Annotated[
+        int, Field(ge=0, le=100, description="Restarts from the last checkpoint after a lost worker, driver or node.")
+    ] = 2
+    tags: Annotated[dict[str, str], Field(max_length=32, description="Your own labels.")] = {}
+
+
+class ConvNextSpec(JobSpecBase):
+    """Train a ConvNeXt classifier on audio with Ray Train."""
+
+    kind: Literal["convnext"] = "convnext"
+    backend: Literal["ray"] = "ray"
+    config: TrainingConfig = TrainingConfig()
+
+    @property
+    def total_epochs(self) -> int:
+        """How many epochs the run has unless it stops early."""
+        return self.config.epochs
+
+    def resources(self, *, cluster_has_gpu: bool) -> ResourceRequest:
+        """What to reserve. `accelerator: auto` takes GPUs where the cluster has any."""
+        config = self.config
+        on_gpu = config.accelerator == "gpu" or (config.accelerator == "auto" and cluster_has_gpu)
+        return ResourceRequest(
+            workers=config.devices,
+            min_workers=config.min_devices or config.devices,
+            cpus=float(config.cpus_per_device),
+            gpus=1.0 if on_gpu else 0.0,
+        )
+
+
+# The union of all kinds. A body without `kind` is a convnext.
+JobSpec = ConvNextSpec
+
+SPEC_BY_KIND: Mapping[str, type[ConvNextSpec]] = {"convnext": ConvNextSpec}
+
+
+def parse_spec(body: Mapping[str, Any]) -> JobSpec:
+    """Validate a request body or a config file.
+
+    Raises:
+        InvalidInput: `details["errors"]` names each field and what is wrong with it.
+    """
+    kind = body.get("kind", "convnext")
+    model = SPEC_BY_KIND.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise InvalidInput.field("kind", f"{kind!r} is unknown; use one of {', '.join(sorted(SPEC_BY_KIND))}")
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise invalid_input(error) from None
+
+
+def invalid_input(error: ValidationError, *, prefix: str = "") -> InvalidInput:
+    """Turn pydantic's error into ours, with dotted field names."""
+    errors = []
+    for item in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part) for part in item["loc"]) or "body"
+        # pydantic prefixes what a validator of ours said; the sentence stands on its own
+        message = re.sub(r"^(Value|Assertion) error, ", "", item["msg"])
+        errors.append({"field": prefix + name, "message": message})
+    summary = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
+    return InvalidInput(summary, errors=errors)

@@ -1,0 +1,157 @@
+"""What is known of a job: the fold of its events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from thornback.jobs.status import FailureReason, JobStatus
+
+# The metrics of the job row itself, as the source's table has them.
+HEADLINE_METRICS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate")
+
+# A row that ends an epoch counts as later than every batch of that epoch.
+END_OF_EPOCH = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """Something a run produced and that can be downloaded."""
+
+    name: str
+    type: str
+    uri: str
+    size_bytes: int | None = None
+    sha256: str | None = None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """Where in a job's life a fact belongs, however late it arrives: attempt, restart, then phase."""
+
+    attempt: int = 0
+    restart: int = 0
+    phase: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latest:
+    """The newest value of one metric and the place in the run that it belongs to."""
+
+    epoch: int
+    batch: int  # END_OF_EPOCH for an epoch's own row
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A fact that a run stated about itself and when."""
+
+    mark: Mark
+    at: datetime
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobState:
+    """One job. Every field is a join over the job's events, so their order does not matter."""
+
+    id: str
+
+    # from `created`
+    kind: str = "convnext"
+    backend: str = "ray"
+    job_name: str = ""
+    user: str = ""
+    priority: int = 0
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    retry_of: str | None = None
+    resume_from: str | None = None
+    created_at: datetime | None = None
+    total_epochs: int = 0
+    model_architecture: str | None = None
+
+    # where it stands
+    mark: Mark = Mark()  # the furthest point any event has reached
+    reason: str | None = None  # why it waits
+    reason_at: datetime | None = None
+    stage: str | None = None
+    stage_mark: tuple[Mark, int] = (Mark(), -1)
+    submission_id: str | None = None
+    submission_attempt: int = 0
+    final: JobStatus | None = None
+    cancel_requested: bool = False
+    delete_requested: bool = False
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+    # how far it is
+    progress: float = 0.0  # percent reported by the run; 100 only through `progress_percent`
+    progress_origin: str = "reported"
+    current_epoch: int = 0
+    eta_at: datetime | None = None
+    eta_mark: tuple[Mark, float] = (Mark(), -1.0)
+
+    # what it measured
+    latest: Mapping[str, Latest] = field(default_factory=dict)
+    best_epoch: int | None = None
+    best_val_loss: float | None = None
+
+    # what it said about itself
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+
+    # how it went wrong
+    failure: FailureReason | None = None
+    error_message: str | None = None
+    retry_mark: Mark = Mark()
+    retry_message: str | None = None
+
+    @property
+    def status(self) -> JobStatus:
+        """The status that the API shows."""
+        if self.final is not None:
+            return self.final
+        if self.mark.phase >= PHASE_RUNNING:
+            return JobStatus.RUNNING
+        return JobStatus.PENDING if self.mark.phase == PHASE_PENDING else JobStatus.QUEUED
+
+    @property
+    def waits_for(self) -> str | None:
+        """Why it is pending; a reason of an earlier wait says nothing about a job that is being launched."""
+        return self.reason if self.status is JobStatus.PENDING else None
+
+    @property
+    def progress_percent(self) -> float:
+        """0 to 100; 100 exactly when the job completed."""
+        return 100.0 if self.final is JobStatus.COMPLETED else self.progress
+
+    @property
+    def attempt(self) -> int:
+        """The number of the present submission; 0 before the first."""
+        return self.mark.attempt
+
+    def metric(self, name: str) -> float | None:
+        """The newest value of a metric, None where there is none."""
+        latest = self.latest.get(name)
+        return None if latest is None else latest.value
+
+    def fact(self, name: str) -> Any:
+        """What the run said last about `name`, None where it said nothing."""
+        fact = self.facts.get(name)
+        return None if fact is None else fact.value
+
+    def artifact_uri(self, type: str) -> str | None:
+        """The address of the newest artifact of a type, None where there is none."""
+        found = [artifact for artifact in self.artifacts.values() if artifact.type == type]
+        return max(found, key=lambda artifact: (artifact.at, artifact.name)).uri if found else None
+
+
+# Phases of one attempt, in the order in which they are passed.
+PHASE_QUEUED = 0
+PHASE_PENDING = 1
+PHASE_SCHEDULED = 2
+PHASE_RUNNING = 3

@@ -1,0 +1,191 @@
+"""The recorder in this process: what the metrics actor carries, and what tests use without Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from sqlalchemy import Engine
+
+from thornback.jobs.events import JobEvent
+from thornback.jobs.state import JobState
+from thornback.metrics.calls import OperationCall, RecordCall
+from thornback.metrics.committer import Committer
+from thornback.metrics.feed import Feed
+from thornback.metrics.port import (
+    Ack,
+    Created,
+    NewJob,
+    Page,
+    QueuePlace,
+    Recorder,
+    RecorderHealth,
+    Speaker,
+    StreamEvent,
+)
+from thornback.metrics.probe import DatabaseProbe
+from thornback.metrics.standing import Standing
+from thornback.metrics.waiters import Waiters
+from thornback.settings import Settings
+from thornback.store.admit import admit
+from thornback.store.engine import open_engine
+from thornback.store.read import StoreReader
+from thornback.store.write import Committed, StoreWriter
+
+# How long a health check waits for the database before it says that there is no answer.
+PING_S = 1.0
+
+# How long `close` lets the last commits run.
+CLOSE_S = 10.0
+
+
+class LocalRecorder(Recorder):
+    """One committer thread, one feed. Its methods may be called from any event loop, and from several."""
+
+    def __init__(
+        self, writer: StoreWriter, reader: StoreReader, *, commit_rows: int = 2000, buffer_events: int = 20_000
+    ) -> None:
+        """`writer` and `reader` stand on the same database; nobody else may write to it."""
+        self._engines: tuple[Engine, ...] = ()  # that are ours to close
+        self._writer = writer
+        self._reader = reader
+        self._feed = Feed(buffer_events)
+        self._feed_lock = threading.Lock()
+        self._waiters = Waiters()
+        self._probe = DatabaseProbe(reader.ping)
+        self._committer = Committer(
+            writer,
+            Standing(_ReaderSource(reader)),
+            commit_rows=commit_rows,
+            restart=self._restart_feed,
+            publish=self._publish,
+            storable=admit,
+        )
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """A recorder on the database of the settings; it is not touched before `start`."""
+        engines = open_engine(settings.database_url, writer=True), open_engine(settings.database_url)
+        recorder = cls(
+            StoreWriter(engines[0]),
+            StoreReader(engines[1]),
+            commit_rows=settings.commit_rows,
+            buffer_events=settings.buffer_events,
+        )
+        recorder._engines = engines
+        return recorder
+
+    async def start(self) -> None:
+        """Begin. Does not wait for the database: until it answers, calls raise StoreUnavailable."""
+        self.begin()
+
+    def begin(self) -> None:
+        """`start` for callers without an event loop."""
+        self._committer.start()
+
+    async def close(self) -> None:
+        """Commit what waits, then end. Later calls raise StoreUnavailable."""
+        await asyncio.to_thread(self._committer.close, CLOSE_S)
+        for engine in self._engines:
+            engine.dispose()
+
+    async def record(self, events: Sequence[JobEvent], *, speaker: Speaker | None = None) -> Ack:
+        """See Recorder."""
+        call = RecordCall(events=events, speaker=speaker)
+        return await asyncio.wrap_future(self._committer.record(call))
+
+    async def create(self, new: NewJob) -> Created:
+        """See Recorder."""
+
+        def run() -> tuple[Created, Committed]:
+            created, committed = self._writer.create(new)
+            # A create that is run again after its answer was lost finds its own job: to the caller it is new.
+            return Created(job=created.job, is_new=created.job.id == new.job_id), committed
+
+        call = OperationCall(run=run, job_ids=(new.job_id,))
+        created: Created = await asyncio.wrap_future(self._committer.operate(call))
+        return created
+
+    async def set_queue(self, places: Mapping[str, QueuePlace]) -> None:
+        """See Recorder."""
+
+        def run() -> tuple[None, None]:
+            self._writer.set_queue(places)
+            return None, None
+
+        await asyncio.wrap_future(self._committer.operate(OperationCall(run=run)))
+
+    async def delete(self, job_id: str) -> None:
+        """See Recorder."""
+
+        def run() -> tuple[None, Committed]:
+            return None, self._writer.delete(job_id)
+
+        await asyncio.wrap_future(self._committer.operate(OperationCall(run=run, job_ids=(job_id,), forget=True)))
+
+    async def job(self, job_id: str) -> JobState:
+        """See Recorder."""
+        row = await asyncio.to_thread(self._reader.job, job_id)
+        return row.state
+
+    async def poll(self, cursor: int, *, timeout_s: float, limit: int = 1000) -> Page:
+        """See Recorder."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while True:
+            # Registered before the look, so that nothing published in between is missed.
+            waiter = self._waiters.add()
+            try:
+                with self._feed_lock:
+                    page = self._feed.read(cursor, limit)
+                if page is not None:
+                    return page
+                left = deadline - loop.time()
+                if left <= 0:
+                    return Page(events=(), cursor=cursor)
+                await asyncio.wait((waiter,), timeout=left)
+            finally:
+                self._waiters.discard(waiter)
+
+    async def health(self) -> RecorderHealth:
+        """See Recorder. Answers within about a second whatever the database does."""
+        database = await asyncio.to_thread(self._probe.look, PING_S)
+        committer = self._committer
+        details: dict[str, Any] = {
+            "buffered": len(self._feed),
+            "committing_s": round(committer.busy_s, 3),
+            "pid": os.getpid(),
+        }
+        return RecorderHealth(
+            database=committer.problem or database,
+            cursor=self._feed.cursor,
+            waiting=committer.waiting,
+            commits=committer.commits,
+            events=committer.events,
+            last_commit_ms=committer.last_commit_ms,
+            subscribers=len(self._waiters),
+            details=details,
+        )
+
+    def _restart_feed(self, cursor: int) -> None:
+        with self._feed_lock:
+            self._feed.restart(cursor)
+        self._waiters.wake()
+
+    def _publish(self, events: Sequence[StreamEvent]) -> None:
+        with self._feed_lock:
+            self._feed.publish(events)
+        self._waiters.wake()
+
+
+class _ReaderSource:
+    """The committed state of one job, for Standing."""
+
+    def __init__(self, reader: StoreReader) -> None:
+        self._reader = reader
+
+    def state(self, job_id: str) -> JobState:
+        return self._reader.job(job_id).state

@@ -1,0 +1,148 @@
+"""What the recorder promises, whether it runs in this process or as the metrics actor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from thornback.jobs.events import Attempt, EventKind, JobEvent
+from thornback.jobs.state import JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamEvent:
+    """A committed event as streams carry it; `id` grows and is the cursor of every stream."""
+
+    id: int
+    job_id: str
+    kind: EventKind
+    data: Mapping[str, Any]
+    at: datetime
+    job: JobState | None = None  # the job after this commit, on the last event of a job in a commit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What a subscriber has not seen yet."""
+
+    events: tuple[StreamEvent, ...]
+    cursor: int  # ask with this next time
+    # True where events between the asked cursor and the buffer are gone from memory: read them from
+    # the database, up to `cursor`, and then ask again. `events` is empty in that case.
+    catch_up: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """The run that calls `record`: it is told when it has to stop, and fenced off once another took over."""
+
+    job_id: str
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack:
+    """The answer to `record`, given after the commit."""
+
+    committed: int  # events that were new
+    cursor: int  # id of the newest event in the database
+    cancel: frozenset[str] = frozenset()  # jobs of this call that were asked to stop and have not ended
+    # the speaker's job, where nobody waits for this run any more: a newer attempt exists, or the job
+    # failed, was cancelled or is gone
+    superseded: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job to be created."""
+
+    job_id: str
+    spec: Mapping[str, Any]
+    user: str
+    at: datetime
+    retry_of: str | None = None
+    resume_from: str | None = None
+    idempotency_key: str | None = None
+    request_hash: str | None = None  # of the body; compared when the key comes again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """The job that a `create` made, or that an earlier `create` with the same key had made."""
+
+    job: JobState
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuePlace:
+    """A waiting job's place in line, 1 for the next, and why it waits."""
+
+    position: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderHealth:
+    """How the writer is doing."""
+
+    database: str  # "ok" or what is wrong
+    cursor: int
+    waiting: int  # events accepted and not yet committed
+    commits: int
+    events: int
+    last_commit_ms: float
+    subscribers: int
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Recorder(Protocol):
+    """The one writer of job state. Every method answers after its commit.
+
+    Raises StoreUnavailable where the database cannot be written; nothing is half-written then.
+    """
+
+    async def record(self, events: Sequence[JobEvent], *, speaker: Speaker | None = None) -> Ack:
+        """Commit events; repeats are dropped. Events of deleted or unknown jobs are dropped as well.
+
+        Args:
+            events: of any jobs; none is a heartbeat that only asks for the speaker's signals.
+            speaker: the run that reports. Where its attempt is older than the job's newest, only its
+                log lines are committed.
+
+        Raises:
+            InvalidInput: some events of this call cannot be stored; its others are committed.
+        """
+        ...
+
+    async def create(self, new: NewJob) -> Created:
+        """Make a job. Raises IdempotencyConflict where the key came before with another body.
+
+        Calling again with the same `job_id` makes nothing and gives the same answer.
+        """
+        ...
+
+    async def poll(self, cursor: int, *, timeout_s: float, limit: int = 1000) -> Page:
+        """Events after `cursor`, waiting up to `timeout_s` for the first.
+
+        -1 means from now on and is answered at once, with the cursor to go on from.
+        """
+        ...
+
+    async def job(self, job_id: str) -> JobState:
+        """The state as committed. Raises JobNotFound."""
+        ...
+
+    async def set_queue(self, places: Mapping[str, QueuePlace]) -> None:
+        """Replace the places of all waiting jobs."""
+        ...
+
+    async def delete(self, job_id: str) -> None:
+        """Remove a job's rows and leave a tombstone event. Unknown ids are no error."""
+        ...
+
+    async def health(self) -> RecorderHealth:
+        """Look at the database and at the writer's queue."""
+        ...

@@ -1,0 +1,101 @@
+"""All checks in the order in which one mends things, and those of Ray's switches, database and storage."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Mapping
+
+from thornback.errors import ThornbackError
+from thornback.node.checks import Check, check_disk, check_limits, check_memory, check_ports, error, ok, warning
+from thornback.node.checks_software import check_gpu, check_versions
+from thornback.settings import Settings
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def run_checks(settings: Settings, *, environ: Mapping[str, str] | None = None) -> list[Check]:
+    """Look at everything; a check that cannot be made is an error of its own."""
+    env = os.environ if environ is None else environ
+    checks: list[Check] = []
+    groups: tuple[tuple[str, Callable[[], list[Check]]], ...] = (
+        ("versions", check_versions),
+        ("gpu", check_gpu),
+        ("ports", lambda: check_ports(settings)),
+        ("disk", lambda: check_disk(settings)),
+        ("memory", check_memory),
+        ("file limit", check_limits),
+        ("ray", lambda: check_ray(settings, env)),
+        ("exposure", lambda: check_exposure(settings)),
+        ("database", lambda: check_database(settings)),
+        ("storage", lambda: check_storage(settings)),
+    )
+    for name, look in groups:
+        try:
+            checks += look()
+        except OSError as problem:
+            checks.append(error(name, f"cannot be looked at: {problem}", "see the message"))
+    return checks
+
+
+def check_ray(settings: Settings, env: Mapping[str, str]) -> list[Check]:
+    """Who may use our Ray: token authentication and the address of the dashboard."""
+    checks = []
+    if env.get("RAY_AUTH_MODE", "token").lower() == "token":
+        checks.append(ok("ray authentication", "token"))
+    else:
+        found = f"RAY_AUTH_MODE is {env['RAY_AUTH_MODE']}: whoever reaches Ray's ports can run code here"
+        checks.append(warning("ray authentication", found, "unset RAY_AUTH_MODE; Ray then makes a token in ~/.ray"))
+    if settings.dashboard_host in _LOOPBACK:
+        checks.append(ok("ray dashboard", f"on {settings.dashboard_host} only"))
+    else:
+        found = f"on {settings.dashboard_host}: others on the network can start jobs through it"
+        checks.append(warning("ray dashboard", found, "unset THORNBACK_DASHBOARD_HOST and use an SSH tunnel"))
+    if settings.ray_address is None and env.get("RAY_ADDRESS"):
+        found = f"RAY_ADDRESS is {env['RAY_ADDRESS']}; a node on this machine does not use it"
+        checks.append(warning("ray address", found, "to use that cluster: THORNBACK_RAY_ADDRESS or --ray-address"))
+    return checks
+
+
+def check_exposure(settings: Settings) -> list[Check]:
+    """The API has no access control of its own."""
+    if settings.host in _LOOPBACK:
+        return [ok("exposure", f"the API listens on {settings.host} only")]
+    mend = "unset THORNBACK_HOST, and put a proxy that knows who may come in before it"
+    return [warning("exposure", f"the API listens on {settings.host}, and whoever reaches it may start jobs", mend)]
+
+
+def check_database(settings: Settings) -> list[Check]:
+    """Can it be opened, and does it have the present schema?"""
+    from sqlalchemy.engine import make_url
+
+    from thornback.store import migrate
+
+    shown = make_url(settings.database_url).render_as_string(hide_password=True)
+    try:
+        current, head = migrate.current_revision(settings.database_url), migrate.head_revision()
+    except ThornbackError as problem:
+        return [error("database", f"{shown}: {problem}", "check THORNBACK_DATABASE_URL and that the server runs")]
+    if current is None:
+        return [ok("database", f"{shown} is new; `thornback up` sets it up")]
+    if current != head:
+        return [warning("database", f"{shown} has schema {current}, this version {head}", "thornback db upgrade")]
+    return [ok("database", f"{shown}, schema {head}")]
+
+
+def check_storage(settings: Settings) -> list[Check]:
+    """Can it be written? A small file goes there and away again."""
+    from thornback.artifacts.files import locate
+
+    name = f".thornback-doctor-{uuid.uuid4().hex}"
+    try:
+        folder = locate(settings.run_uri(name))
+        (folder / "probe").write_bytes(b"thornback doctor")
+        read = (folder / "probe").read_bytes()
+        folder.delete_tree()
+    except (ThornbackError, OSError) as problem:
+        mend = "check THORNBACK_STORAGE and its permissions or credentials"
+        return [error("storage", f"{settings.storage} cannot be written: {problem}", mend)]
+    if read != b"thornback doctor":
+        return [error("storage", f"{settings.storage} gives back other bytes than were written", "use another storage")]
+    return [ok("storage", f"{settings.storage} can be written")]

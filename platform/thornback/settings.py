@@ -1,0 +1,123 @@
+"""The only reader of the environment.
+
+Every setting is an environment variable `THORNBACK_<NAME>` (or a line in `$THORNBACK_HOME/thornback.env`).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from thornback.errors import SettingsError
+
+DEFAULT_HOME = Path("~/.thornback")
+ENV_PREFIX = "THORNBACK_"
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+
+
+class Settings(BaseSettings):
+    """All settings with their defaults; the defaults serve one machine with nothing to set up."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
+
+    home: Annotated[AbsolutePath, Field(description="Database, runs and logs live here.")] = DEFAULT_HOME
+    database_url: Annotated[
+        str,
+        Field(description="sqlite:///… or postgresql://…; empty: thornback.db in home."),
+    ] = ""
+    storage: Annotated[str, Field(description="Runs and artifacts: a folder or s3://…; empty: runs in home.")] = ""
+    dataset: Annotated[
+        str | None, Field(description="What a job trains on whose config names no data: a path or s3://.")
+    ] = None
+
+    host: Annotated[str, Field(description="Where the API listens.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535, description="The port it listens on.")] = 8001
+    public_url: Annotated[
+        str | None, Field(description="How clients reach the API, where that is not what their request says.")
+    ] = None
+    url: Annotated[
+        str | None, Field(description="Where the command line and the SDK find the API; empty: host and port.")
+    ] = None
+    max_streams: Annotated[int, Field(ge=1, description="Live clients per replica.")] = 2000
+
+    ray_address: Annotated[
+        str | None, Field(description="An existing cluster (`auto`, host:port, ray://); empty: start one here.")
+    ] = None
+    namespace: Annotated[str, Field(description="Ray namespace of our actors.")] = "thornback"
+    dashboard_host: Annotated[str, Field(description="Where the dashboard of our own Ray listens.")] = "127.0.0.1"
+    dashboard_port: Annotated[int, Field(ge=0, le=65_535, description="Its port, or the next that is free.")] = 8265
+    cluster_limits: Annotated[
+        dict[str, float],
+        Field(description='What an autoscaling cluster can grow to, e.g. {"CPU": 64, "GPU": 8}.'),
+    ] = {}
+
+    commit_rows: Annotated[int, Field(ge=1, description="Most events in one database transaction.")] = 2000
+    buffer_events: Annotated[int, Field(ge=1, description="Events kept in memory for subscribers.")] = 20_000
+    heartbeat_s: Annotated[float, Field(gt=0, le=5.0, description="Longest silence of a stream.")] = 4.0
+    dispatch_interval_s: Annotated[float, Field(gt=0, description="Look at Ray at least this often.")] = 2.0
+    cancel_grace_s: Annotated[
+        float, Field(ge=0, description="A running job may end by itself for so long before it is stopped.")
+    ] = 5.0
+    max_running_jobs: Annotated[int, Field(ge=1, description="The rest waits in the queue.")] = 100
+    mlflow_tracking_uri: Annotated[
+        str | None, Field(description="Runs are also written to this MLflow; empty: to none.")
+    ] = None
+    log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR.")] = "INFO"
+
+    @model_validator(mode="after")
+    def _fill(self) -> Self:
+        if not self.database_url:
+            object.__setattr__(self, "database_url", f"sqlite:///{self.home / 'thornback.db'}")
+        if not self.storage:
+            object.__setattr__(self, "storage", str(self.home / "runs"))
+        elif "://" not in self.storage:
+            object.__setattr__(self, "storage", str(Path(self.storage).expanduser().absolute()))
+        if self.dataset is not None and "://" not in self.dataset:
+            # other processes have another working folder
+            object.__setattr__(self, "dataset", str(Path(self.dataset).expanduser().absolute()))
+        return self
+
+    def run_uri(self, job_id: str) -> str:
+        """Where a job keeps its checkpoints and artifacts."""
+        base, mark, query = self.storage.partition("?") if "://" in self.storage else (self.storage, "", "")
+        return f"{base.rstrip('/')}/{job_id}{mark}{query}"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that give another process the same settings (for Ray's runtime_env)."""
+        values: dict[str, str] = {}
+        for name, value in self.model_dump(mode="json", exclude_none=True).items():
+            values[ENV_PREFIX + name.upper()] = value if isinstance(value, str) else _json(value)
+        return values
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment and `$THORNBACK_HOME/thornback.env`; `overrides` win.
+
+    Raises:
+        SettingsError: names the variable and what is wrong with it.
+    """
+    try:
+        first = Settings(**overrides)
+        env_file = first.home / "thornback.env"
+        return Settings(_env_file=env_file, **overrides) if env_file.is_file() else first
+    except ValidationError as error:
+        errors = [
+            {"field": ENV_PREFIX + "_".join(str(part) for part in item["loc"]).upper(), "message": item["msg"]}
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        text = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
+        raise SettingsError(text, errors=errors) from None
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value)

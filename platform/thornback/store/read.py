@@ -1,0 +1,298 @@
+"""Every query. Readers never write and never wait for the writer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from thornback.errors import JobNotFound
+from thornback.jobs.events import EventKind
+from thornback.jobs.state import JobState
+from thornback.metrics.port import QueuePlace, StreamEvent
+from thornback.store.admit import clean_text
+from thornback.store.columns import canonical_id
+from thornback.store.guard import store_errors
+from thornback.store.page import JobPage, JobQuery, JobRow, Order, conditions
+from thornback.store.rows import LOG_FIELDS, METRIC_COLUMNS, LogChunk, MetricRow, join_values
+from thornback.store.state_codec import decode_state
+from thornback.store.tables import JobEventRow, JobLog, TrainingJob, TrainingMetric
+
+__all__ = ["JobPage", "JobQuery", "JobRow", "LogChunk", "MetricRow", "StoreReader"]
+
+_jobs = TrainingJob.__table__  # type: ignore[attr-defined]
+_events = JobEventRow.__table__  # type: ignore[attr-defined]
+_metrics = TrainingMetric.__table__  # type: ignore[attr-defined]
+_logs = JobLog.__table__  # type: ignore[attr-defined]
+
+_JOB_ROW = (_jobs.c.id, _jobs.c.state, _jobs.c.queue_position, _jobs.c.queue_reason)
+_METRIC_ROW = (
+    _metrics.c.event_id,
+    _metrics.c.epoch,
+    _metrics.c.batch,
+    _metrics.c.phase,
+    _metrics.c.timestamp,
+    _metrics.c.extra,
+    *(_metrics.c[name] for name in METRIC_COLUMNS),
+)
+_LOG_ROW = tuple(_logs.c[name] for name in LOG_FIELDS)
+
+
+class StoreReader:
+    """Reads jobs, metrics, logs and events. Safe to use from many threads.
+
+    Every method raises StoreUnavailable where the database does not answer.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def ping(self) -> None:
+        """Raises StoreUnavailable where the database is away or has no tables yet."""
+        with self._snapshot() as connection:
+            connection.execute(sa.select(_jobs.c.id).limit(1)).first()
+
+    def job(self, job_id: str) -> JobRow:
+        """One job. Raises JobNotFound."""
+        with self._snapshot() as connection:
+            row = connection.execute(sa.select(*_JOB_ROW).where(_jobs.c.id == _known(job_id))).first()
+        if row is None:
+            raise JobNotFound(job_id)
+        return _job_row(row)
+
+    def jobs(self, query: JobQuery) -> JobPage:
+        """A page of the list. Raises InvalidInput for an unknown sort or a damaged cursor."""
+        order = Order.parse(query.sort)
+        filters = conditions(query)
+        statement = sa.select(*_JOB_ROW, order.column.label("place")).where(*filters).order_by(*order.clauses())
+        if query.cursor is None:
+            statement = statement.offset(query.offset)
+        else:
+            statement = statement.where(order.beyond(query.cursor))
+        with self._snapshot() as connection:
+            total = connection.execute(sa.select(sa.func.count()).select_from(_jobs).where(*filters)).scalar_one()
+            rows = connection.execute(statement.limit(query.limit + 1)).all()
+        more = len(rows) > query.limit > 0
+        rows = rows[: query.limit]
+        return JobPage(
+            jobs=tuple(_job_row(row) for row in rows),
+            total=total,
+            next_cursor=order.cursor(rows[-1].place, rows[-1].id) if more else None,
+        )
+
+    def active(self) -> list[JobState]:
+        """Jobs that the dispatcher has to look after: not final, or final and to be deleted; oldest first."""
+        statement = sa.select(_jobs.c.state).where(_jobs.c.is_active).order_by(_jobs.c.created_at, _jobs.c.id)
+        with self._snapshot() as connection:
+            return [decode_state(data) for data in connection.execute(statement).scalars()]
+
+    def metrics(
+        self,
+        job_id: str,
+        *,
+        limit: int = 1000,
+        level: Literal["epoch", "step", "all"] = "epoch",
+        phase: str | None = None,
+        after_id: int | None = None,
+    ) -> list[MetricRow]:
+        """Rows in ascending order: the newest `limit`, or with `after_id` the next `limit` after it.
+
+        Args:
+            job_id: raises JobNotFound where there is no such job.
+            limit: at most so many rows.
+            level: the epochs' own rows, the rows of steps inside them, or both.
+            phase: train, val or test.
+            after_id: `MetricRow.id` of the last row that the caller has.
+        """
+        known = _known(job_id)
+        statement = sa.select(*_METRIC_ROW).where(_metrics.c.training_job_id == known).limit(_bounded(limit))
+        if level != "all":
+            batch = _metrics.c.batch
+            statement = statement.where(batch.is_(None) if level == "epoch" else batch.is_not(None))
+        if phase is not None:
+            statement = statement.where(_metrics.c.phase == clean_text(phase))
+        with self._snapshot() as connection:
+            rows = _window(connection, statement, _metrics.c.event_id, after_id)
+            if not rows:
+                _must_exist(connection, known)
+        return [_metric_row(known, row) for row in rows]
+
+    def logs(self, job_id: str, *, after: int = 0, limit: int = 1000, tail: int | None = None) -> list[LogChunk]:
+        """Log chunks in ascending order. Raises JobNotFound.
+
+        Args:
+            job_id: whose.
+            after: `LogChunk.id` of the last chunk that the caller has.
+            limit: at most so many chunks.
+            tail: only the last so many lines; the first chunk may be cut.
+        """
+        known = _known(job_id)
+        columns = (_logs.c.event_id, _logs.c.at, *_LOG_ROW)
+        statement = sa.select(*columns).where(_logs.c.job_id == known, _logs.c.event_id > _bounded(after))
+        with self._snapshot() as connection:
+            if tail is None:
+                rows = connection.execute(statement.order_by(_logs.c.event_id).limit(_bounded(limit))).all()
+            else:
+                # each chunk has a line at least
+                newest = statement.order_by(_logs.c.event_id.desc()).limit(_bounded(min(limit, tail)))
+                rows = connection.execute(newest).all()[::-1]
+            if not rows:
+                _must_exist(connection, known)
+        chunks = [_log_chunk(known, row) for row in rows]
+        return chunks if tail is None else _last_lines(chunks, tail)
+
+    def events(
+        self, after: int, *, job_id: str | None = None, until: int | None = None, limit: int = 1000
+    ) -> list[StreamEvent]:
+        """Events with ids above `after`, in order: what live subscribers were given, except `job`.
+
+        A deleted job's events are gone but for its tombstone.
+
+        Args:
+            after: the cursor; 0 for all.
+            job_id: only this job's. Raises JobNotFound where it is no UUID; an unknown job has none.
+            until: the last id wanted.
+            limit: at most so many.
+        """
+        conditions = [_events.c.id > _bounded(after)]
+        if job_id is not None:
+            conditions.append(_events.c.job_id == _known(job_id))
+        if until is not None:
+            conditions.append(_events.c.id <= _bounded(until))
+        statement = _EVENTS.where(*conditions).order_by(_events.c.id).limit(_bounded(limit))
+        with self._snapshot() as connection:
+            return [_stream_event(row) for row in connection.execute(statement)]
+
+    def latest_event_id(self) -> int:
+        """The id of the newest event, 0 where there is none."""
+        with self._snapshot() as connection:
+            return connection.execute(sa.select(sa.func.max(_events.c.id))).scalar_one() or 0
+
+    def close(self) -> None:
+        """Close the engine's connections; it can still be used afterwards."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[sa.Connection]:
+        with store_errors(), self._engine.connect() as connection:
+            yield connection
+
+
+_EVENTS = sa.select(
+    _events.c.id,
+    _events.c.job_id,
+    _events.c.kind,
+    _events.c.data,
+    _events.c.at,
+    _metrics.c.event_id.label("metric"),
+    *_METRIC_ROW[1:4],
+    *_METRIC_ROW[5:],
+    _logs.c.event_id.label("log"),
+    *_LOG_ROW,
+).select_from(
+    _events.outerjoin(
+        _metrics,
+        sa.and_(
+            _events.c.kind == EventKind.METRICS.value,
+            _metrics.c.training_job_id == _events.c.job_id,
+            _metrics.c.event_id == _events.c.id,
+        ),
+    ).outerjoin(_logs, sa.and_(_events.c.kind == EventKind.LOG.value, _logs.c.event_id == _events.c.id))
+)
+
+
+def _known(job_id: str) -> str:
+    canonical = canonical_id(job_id)
+    if canonical is None:
+        raise JobNotFound(job_id)
+    return canonical
+
+
+def _bounded(number: int) -> int:
+    """A client's number as one that both databases take."""
+    return min(max(number, 0), 2**63 - 1)
+
+
+def _must_exist(connection: sa.Connection, job_id: str) -> None:
+    if connection.execute(sa.select(_jobs.c.id).where(_jobs.c.id == job_id)).first() is None:
+        raise JobNotFound(job_id)
+
+
+def _window(
+    connection: sa.Connection, statement: sa.Select[Any], column: sa.ColumnElement[int], after: int | None
+) -> list[sa.Row[Any]]:
+    if after is not None:
+        return list(connection.execute(statement.where(column > _bounded(after)).order_by(column)).all())
+    return list(connection.execute(statement.order_by(column.desc())).all())[::-1]
+
+
+def _job_row(row: Any) -> JobRow:
+    state = decode_state(row.state)
+    waits = state.status.is_waiting and row.queue_position is not None
+    return JobRow(
+        state=state, queue=QueuePlace(position=row.queue_position, reason=row.queue_reason) if waits else None
+    )
+
+
+def _values(row: Any) -> dict[str, float | None]:
+    return join_values([getattr(row, name) for name in METRIC_COLUMNS], row.extra)
+
+
+def _metric_row(job_id: str, row: Any) -> MetricRow:
+    return MetricRow(
+        id=row.event_id,
+        job_id=job_id,
+        epoch=row.epoch,
+        batch=row.batch,
+        phase=row.phase or "",
+        values=_values(row),
+        at=row.timestamp,
+    )
+
+
+def _log_chunk(job_id: str, row: Any) -> LogChunk:
+    return LogChunk(
+        id=row.event_id,
+        job_id=job_id,
+        attempt=row.attempt,
+        restart=row.restart,
+        rank=row.rank,
+        seq=row.seq,
+        lines=tuple(row.lines),
+        at=row.at,
+    )
+
+
+def _last_lines(chunks: list[LogChunk], count: int) -> list[LogChunk]:
+    kept: list[LogChunk] = []
+    for chunk in reversed(chunks):
+        if count <= 0:
+            break
+        lines = chunk.lines[-count:]
+        count -= len(lines)
+        kept.append(chunk if lines == chunk.lines else _cut(chunk, lines))
+    return kept[::-1]
+
+
+def _cut(chunk: LogChunk, lines: tuple[str, ...]) -> LogChunk:
+    return LogChunk(
+        id=chunk.id,
+        job_id=chunk.job_id,
+        attempt=chunk.attempt,
+        restart=chunk.restart,
+        rank=chunk.rank,
+        seq=chunk.seq,
+        lines=lines,
+        at=chunk.at,
+    )
+
+
+def _stream_event(row: Any) -> StreamEvent:
+    data = row.data or {}
+    if row.metric is not None:
+        data = {**data, "epoch": row.epoch, "batch": row.batch, "phase": row.phase, "values": _values(row)}
+    elif row.log is not None:
+        data = {**data, **{name: getattr(row, name) for name in LOG_FIELDS}}
+    return StreamEvent(id=row.id, job_id=row.job_id, kind=EventKind(row.kind), data=data, at=row.at)

@@ -1,0 +1,206 @@
+"""The tables. `TrainingJob.state` is the truth about a job; its other columns are there to be queried."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from thornback.store.columns import BigId, Json, JsonB, SortedText, UtcDateTime, Uuid
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+METADATA = sa.MetaData(naming_convention=NAMES)
+
+
+class Table(SQLModel, registry=registry(metadata=METADATA)):
+    """Base of our tables, with its own metadata."""
+
+    metadata: ClassVar[sa.MetaData] = METADATA
+
+
+def _text(length: int | None = None, *, nullable: bool = True) -> Any:
+    return Field(default=None, sa_type=sa.String(length) if length else sa.Text(), nullable=nullable)
+
+
+def _time(*, nullable: bool = True) -> Any:
+    return Field(default=None, sa_type=UtcDateTime(), nullable=nullable)
+
+
+def _json(kind: Any = Json, *, nullable: bool = False) -> Any:
+    return Field(default=None, sa_type=kind, nullable=nullable)
+
+
+def _of(kind: Any) -> Any:
+    return Field(default=None, sa_type=kind, nullable=False)
+
+
+def _float() -> Any:
+    return Field(default=None, sa_type=sa.Double(), nullable=True)
+
+
+class TrainingJob(Table, table=True):
+    """One job of any kind."""
+
+    __tablename__: ClassVar[str] = "training_jobs"
+    __table_args__ = (
+        # one index for each sort of the list, ending in the id that makes the order total
+        sa.Index("ix_training_jobs_created_at", "created_at", "id"),
+        sa.Index("ix_training_jobs_status", "status", "created_at", "id"),
+        sa.Index("ix_training_jobs_user", "user", "created_at", "id"),
+        sa.Index("ix_training_jobs_name_key", "name_key", "id"),
+        sa.Index("ix_training_jobs_progress_percent", "progress_percent", "id"),
+        sa.Index("ix_training_jobs_priority", "priority", "id"),
+        sa.Index("ix_training_jobs_is_active", "is_active", "created_at", "id"),
+        sa.Index("ix_training_jobs_queue_position", "queue_position"),
+    )
+
+    id: str = Field(sa_type=Uuid, primary_key=True)
+    job_name: str = _text(255, nullable=False)
+    name_key: str = _of(SortedText)  # the name with its case folded, to search and to sort by
+    kind: str = _text(50, nullable=False)
+    backend: str = _text(50, nullable=False)
+    user: str = _text(255, nullable=False)
+    priority: int = 0
+    tags: dict[str, str] = _json()
+    retry_of: str | None = _text(64)
+    resume_from: str | None = _text()
+
+    status: str = _of(SortedText)
+    reason: str | None = _text()
+    stage: str | None = _text()
+    attempt: int = 0
+    submission_id: str | None = _text(255)
+    cancel_requested: bool = False
+    delete_requested: bool = False
+    is_active: bool = True  # the dispatcher still has something to do with it
+    queue_position: int | None = None
+    queue_reason: str | None = _text()
+
+    created_at: datetime = _time(nullable=False)
+    started_at: datetime | None = _time()
+    completed_at: datetime | None = _time()
+    eta_at: datetime | None = _time()
+
+    config: dict[str, Any] = _json(JsonB)
+    model_architecture: str | None = _text(100)
+    current_epoch: int = 0
+    total_epochs: int = 0
+    progress_percent: float = Field(default=0.0, sa_type=sa.Double())
+
+    train_loss: float | None = _float()
+    val_loss: float | None = _float()
+    train_accuracy: float | None = _float()
+    val_accuracy: float | None = _float()
+    learning_rate: float | None = _float()
+    best_epoch: int | None = None
+    best_val_loss: float | None = _float()
+
+    dataset_size: int | None = Field(default=None, sa_type=sa.BigInteger())
+    train_samples: int | None = Field(default=None, sa_type=sa.BigInteger())
+    val_samples: int | None = Field(default=None, sa_type=sa.BigInteger())
+    checkpoint_path: str | None = _text()
+    onnx_model_path: str | None = _text()
+    mlflow_run_id: str | None = _text(255)
+
+    failure: str | None = _text(50)
+    error_message: str | None = _text()
+
+    state: dict[str, Any] = _json()  # the whole JobState, see state_codec
+
+
+class TrainingMetric(Table, table=True):
+    """One row for the charts. A hypertable where TimescaleDB is installed, hence the key with the time in it."""
+
+    __tablename__: ClassVar[str] = "training_metrics"
+    __table_args__ = (
+        sa.PrimaryKeyConstraint("timestamp", "id"),
+        sa.Index("ix_training_metrics_job", "training_job_id", "event_id"),
+        # charts ask for epochs; they stand among many times as many steps
+        sa.Index(
+            "ix_training_metrics_epochs",
+            "training_job_id",
+            "event_id",
+            sqlite_where=sa.text("batch IS NULL"),
+            postgresql_where=sa.text("batch IS NULL"),
+        ),
+    )
+
+    timestamp: datetime = _time(nullable=False)
+    id: str = _of(Uuid)  # made from event_id
+    training_job_id: str | None = Field(
+        default=None,
+        sa_column=sa.Column(Uuid, sa.ForeignKey("training_jobs.id", ondelete="CASCADE"), nullable=True),
+    )
+    event_id: int = Field(sa_type=sa.BigInteger())
+    epoch: int
+    batch: int | None = None
+    phase: str | None = _text(20)
+
+    train_loss: float | None = _float()
+    val_loss: float | None = _float()
+    train_accuracy: float | None = _float()
+    val_accuracy: float | None = _float()
+    learning_rate: float | None = _float()
+    gradient_norm: float | None = _float()
+    extra: dict[str, float | None] | None = _json(nullable=True)  # what the columns cannot hold
+
+
+class JobEventRow(Table, table=True):
+    """The stream. Metrics and logs have their data in their own tables."""
+
+    __tablename__: ClassVar[str] = "job_events"
+    __table_args__ = (
+        sa.UniqueConstraint("job_id", "source", "key"),
+        sa.Index("ix_job_events_job", "job_id", "id"),
+    )
+
+    id: int = Field(sa_column=sa.Column(BigId, primary_key=True, autoincrement=False))  # given by the writer
+    job_id: str = _of(Uuid)  # no foreign key: the tombstone outlives the job
+    source: str = _text(50, nullable=False)
+    key: str = _text(255, nullable=False)
+    kind: str = _text(50, nullable=False)
+    data: dict[str, Any] | None = _json(nullable=True)
+    at: datetime = _time(nullable=False)
+
+
+class JobLog(Table, table=True):
+    """Lines that one process of a job printed, in the pieces in which they came."""
+
+    __tablename__: ClassVar[str] = "job_logs"
+    __table_args__ = (sa.Index("ix_job_logs_job", "job_id", "event_id"),)
+
+    event_id: int = Field(sa_column=sa.Column(BigId, primary_key=True, autoincrement=False))
+    job_id: str = Field(
+        sa_column=sa.Column(Uuid, sa.ForeignKey("training_jobs.id", ondelete="CASCADE"), nullable=False)
+    )
+    attempt: int
+    restart: int
+    rank: int  # -1: the driver
+    seq: int = Field(sa_type=sa.BigInteger())
+    lines: list[str] = _json()
+    at: datetime = _time(nullable=False)
+
+
+class IdempotencyKey(Table, table=True):
+    """Which job a client's Idempotency-Key made."""
+
+    __tablename__: ClassVar[str] = "idempotency_keys"
+    __table_args__ = (
+        sa.PrimaryKeyConstraint("user", "key"),
+        sa.Index("ix_idempotency_keys_created_at", "created_at"),
+        sa.Index("ix_idempotency_keys_job_id", "job_id"),
+    )
+
+    user: str = _text(255, nullable=False)
+    key: str = _text(255, nullable=False)
+    request_hash: str = _text(128, nullable=False)
+    job_id: str = _of(Uuid)
+    created_at: datetime = _time(nullable=False)

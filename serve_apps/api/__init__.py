@@ -1,0 +1,1 @@
+"""FastAPI: jobs, live streams, health."""

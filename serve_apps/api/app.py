@@ -1,0 +1,127 @@
+"""The application factory. Knows no Ray: the parts that do are passed in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import thornback
+from serve_apps.api import openapi, problems
+from serve_apps.api.context import ApiContext, HealthCheck
+from serve_apps.api.guard import SECURITY_HEADERS, Guard
+from serve_apps.api.routes import artifacts, events, health, jobs, kinds, logs, metrics, socket
+from thornback.metrics.port import Recorder
+from thornback.settings import Settings
+from thornback.store.read import StoreReader
+
+CONSOLE = Path(__file__).parent.parent / "console"
+
+
+def create_app(
+    *,
+    settings: Settings,
+    reader: StoreReader,
+    recorder: Recorder,
+    dispatcher_health: HealthCheck,
+    ray_health: HealthCheck | None = None,
+) -> FastAPI:
+    """REST, live streams and console.
+
+    Args:
+        settings: where it listens, how it is reached, how many streams.
+        reader: the database.
+        recorder: the one writer of job state, in this process or the metrics actor.
+        dispatcher_health: answers or raises; part of readiness.
+        ray_health: the same for Ray; left out where there is none.
+    """
+    context = ApiContext(
+        settings=settings,
+        reader=reader,
+        recorder=recorder,
+        dispatcher_health=dispatcher_health,
+        ray_health=ray_health,
+    )
+    app = _bare_app(context)
+    for noun in (jobs, metrics, logs, artifacts, events, kinds, health):
+        app.include_router(noun.router, responses=openapi.PROBLEM)
+    app.include_router(socket.router, prefix="/ws")
+    # Only what no route matches is looked up among the console's files, so that a wrong method stays a 405.
+    app.router.default = _console()
+    return app
+
+
+def create_live_app(
+    *, settings: Settings, reader: StoreReader, recorder: Recorder, dispatcher_health: HealthCheck
+) -> FastAPI:
+    """The WebSockets alone, for a deployment of their own that is mounted at /ws."""
+    context = ApiContext(
+        settings=settings, reader=reader, recorder=recorder, dispatcher_health=dispatcher_health, ray_health=None
+    )
+    app = _bare_app(context)
+    app.include_router(socket.router)
+    return app
+
+
+def _bare_app(context: ApiContext) -> FastAPI:
+    app = FastAPI(
+        title="Thornback",
+        version=thornback.__version__,
+        description="Training jobs on Ray, live.",
+        lifespan=_lifespan(context),
+        docs_url=None,  # FastAPI's pages load their scripts from a CDN
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.context = context
+    app.add_middleware(Guard, settings=context.settings)
+    problems.install(app, extra_headers=SECURITY_HEADERS)
+    openapi.install(app)
+    return app
+
+
+def _lifespan(context: ApiContext) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        context.hub.start()
+        try:
+            yield
+        finally:
+            await context.hub.stop()
+
+    return lifespan
+
+
+class _Revalidated:
+    """Lets browsers keep what it serves, provided that they ask each time whether it still holds."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Cache-Control"] = "no-cache"
+            await send(message)
+
+        await self._app(scope, receive, marked)
+
+
+def _console() -> Any:
+    # `no-cache`: the browser keeps them and asks by ETag, so that a new version is seen at once.
+    files = GZipMiddleware(_Revalidated(StaticFiles(directory=CONSOLE, html=True, check_dir=False)))
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        await files(scope, receive, send)
+
+    return serve

@@ -1,0 +1,64 @@
+"""What the routes work with, made once per application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from serve_apps.api.hub import Hub
+from thornback.metrics.port import Recorder
+from thornback.settings import Settings
+from thornback.store.read import StoreReader
+
+T = TypeVar("T")
+HealthCheck = Callable[[], Awaitable[Mapping[str, Any]]]
+
+# Fewer than the connections of SQLAlchemy's pool (5 and 10 more), so that no thread waits for one.
+_READ_THREADS = 8
+
+
+class Reads:
+    """The database for async code: each question runs in a thread, a few at a time."""
+
+    def __init__(self, reader: StoreReader) -> None:
+        self._reader = reader
+        self._threads = CapacityLimiter(_READ_THREADS)
+
+    async def __call__(self, question: Callable[[StoreReader], T]) -> T:
+        """Ask `question` of the reader off the event loop."""
+        return await anyio.to_thread.run_sync(question, self._reader, limiter=self._threads)
+
+
+class ApiContext:
+    """The parts of one API process."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        reader: StoreReader,
+        recorder: Recorder,
+        dispatcher_health: HealthCheck,
+        ray_health: HealthCheck | None,
+    ) -> None:
+        self.settings = settings
+        self.reader = reader
+        self.recorder = recorder
+        self.dispatcher_health = dispatcher_health
+        self.ray_health = ray_health
+        self.read = Reads(reader)
+        self.hub = Hub(recorder, self.read, max_streams=settings.max_streams)
+
+
+def get_context(connection: HTTPConnection) -> ApiContext:
+    """The context that `create_app` put on the application."""
+    context: ApiContext = connection.app.state.context
+    return context
+
+
+Context = Annotated[ApiContext, Depends(get_context)]

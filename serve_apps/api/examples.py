@@ -1,0 +1,44 @@
+"""Request bodies for the OpenAPI document; a test sends each of them."""
+
+from __future__ import annotations
+
+from fastapi.openapi.models import Example
+
+CREATE_EXAMPLES: dict[str, Example] = {
+    "short": {
+        "summary": "Four settings, the rest by default",
+        "value": {
+            "job_name": "My Training Job",
+            "config": {
+                "epochs": 100,
+                "batch_size": 32,
+                "learning_rate": 0.001,
+                "model_architecture": "convnext_large",
+            },
+        },
+    },
+    "radio": {
+        "summary": "A small model on a folder of its own, with labels and a priority",
+        "value": {
+            "job_name": "Radio signals",
+            "kind": "convnext",
+            "priority": 10,
+            "max_retries": 3,
+            "tags": {"team": "spectrum"},
+            "config": {
+                "model_architecture": "convnext_atto",
+                "pretrained": False,
+                "data": "s3://datasets/radio/manifest.csv",
+                "sample_rate": 8000,
+                "clip_seconds": 2.0,
+                "n_mels": 64,
+                "n_fft": 512,
+                "hop_length": 128,
+                "epochs": 10,
+                "warmup_epochs": 1,
+                "devices": 2,
+                "accelerator": "cpu",
+            },
+        },
+    },
+}

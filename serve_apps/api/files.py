@@ -1,0 +1,61 @@
+"""Bytes of stored files for an answer: whole, in part, or a folder as a tar archive.
+
+Everything here reads in threads; Starlette iterates the synchronous iterators that way.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator, Sequence
+
+from serve_apps.api.problems import RangeNotSatisfiable
+from thornback.artifacts.files import CHUNK_BYTES, FileEntry, Location
+
+_RANGE = re.compile(r"^bytes=(\d{0,19})-(\d{0,19})$")
+
+
+def parse_range(header: str, size: int) -> tuple[int, int] | None:
+    """(first byte, length) of a Range header; None where it is to be ignored (RFC 9110, 14.2).
+
+    Several ranges and other units are ignored, which answers with the whole file.
+
+    Raises:
+        RangeNotSatisfiable: it begins behind the end of the file.
+    """
+    match = _RANGE.match(header.replace(" ", ""))
+    if match is None or match.groups() == ("", ""):
+        return None
+    first_text, last_text = match.groups()
+    if not first_text:  # the last so many bytes
+        length = min(int(last_text), size)
+        first, last = size - length, size - 1
+    else:
+        first = int(first_text)
+        last = min(int(last_text), size - 1) if last_text else size - 1
+        if last_text and int(last_text) < first:
+            return None
+    if first >= size or last < first:
+        raise RangeNotSatisfiable(f"the file has {size} bytes", size=size)
+    return first, last - first + 1
+
+
+def read_part(place: Location, first: int, length: int) -> Iterator[bytes]:
+    """`length` bytes from `first` on, in pieces."""
+    with place.fs.open_input_file(place.path) as file:
+        file.seek(first)
+        while length > 0 and (chunk := file.read(min(CHUNK_BYTES, length))):
+            length -= len(chunk)
+            yield bytes(chunk)
+
+
+def tar_stream(folder: Location, files: Sequence[FileEntry]) -> Iterator[bytes]:
+    """A folder as a tar archive, made while it is sent."""
+    for entry in files:
+        info = tarfile.TarInfo(entry.path)
+        info.size = entry.size_bytes
+        info.mtime = int(entry.modified_at.timestamp()) if entry.modified_at else 0
+        yield info.tobuf(tarfile.PAX_FORMAT)
+        yield from read_part(folder / entry.path, 0, entry.size_bytes)
+        yield bytes(-entry.size_bytes % tarfile.BLOCKSIZE)
+    yield bytes(2 * tarfile.BLOCKSIZE)

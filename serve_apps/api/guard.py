@@ -1,0 +1,162 @@
+"""What is refused before any route sees it, and the headers that every answer carries.
+
+There is no access control yet, so the browser of the person at this machine must not become the way in:
+a page from elsewhere can neither start nor stop trainings (Origin), nor pose as this server by pointing
+its own name at the loopback address (Host).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve_apps.api.problems import problem_response
+from serve_apps.api.urls import parse_base
+from thornback.settings import Settings
+
+MAX_BODY_BYTES = 1 << 20  # a job specification is a few kB
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class _ClientLeft(Exception):
+    """The client hung up before its body was whole."""
+
+
+class Guard:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+        self._app = app
+        self._public_host = parse_base(settings.public_url).host.lower() if settings.public_url else None
+        self._loopback_only = _is_loopback(settings.host)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass on with the answer's headers completed."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        send = _with_headers(send)
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await _refuse(scope, receive, send, *refusal)
+            return
+        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
+            try:
+                body = await _read_body(scope, receive)
+            except _ClientLeft:
+                return
+            if body is None:
+                text = f"the body is larger than {MAX_BODY_BYTES} bytes"
+                await _refuse(scope, receive, send, "body_too_large", text)
+                return
+            receive = _replay(body, receive)
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> tuple[str, str] | None:
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        host = hosts[0].lower() if len(hosts) == 1 else ""
+        if self._loopback_only and not _is_loopback(_name(host)) and host != self._public_host:
+            return "unknown_host", f"this server listens on loopback only and does not answer for {host!r}"
+        if scope["type"] == "http" and scope["method"] in SAFE_METHODS:
+            return None
+        origin = headers.get("origin")
+        if origin is None:
+            # Browsers send Sec-Fetch-Site with every request to a trustworthy address; programs do not.
+            if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
+                return None
+            return "cross_origin", "another site's page asked for this"
+        own = {host, headers.get("x-forwarded-host", "").lower(), self._public_host}
+        if _without_default_port(origin) in {_strip_port(origin, name) for name in own if name}:
+            return None
+        return "cross_origin", f"a page of {origin} asked for this; only pages of this server may"
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _name(host: str) -> str:
+    """The host without its port; brackets of IPv6 removed."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _without_default_port(origin: str) -> str:
+    parts = urlsplit(origin)
+    return _strip_port(origin, parts.netloc.lower()) if parts.scheme in ("http", "https") else ""
+
+
+def _strip_port(origin: str, netloc: str) -> str:
+    return netloc.removesuffix(":443" if origin.startswith("https:") else ":80")
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, code: str, detail: str) -> None:
+    if scope["type"] == "websocket":
+        await receive()  # websocket.connect; closing before accepting answers the handshake with 403
+        await send({"type": "websocket.close", "code": 1008, "reason": detail[:120]})
+        return
+    await problem_response(code, detail, instance=scope["path"])(scope, receive, send)
+
+
+async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
+    """The whole body, None where it is too large. Raises _ClientLeft."""
+    length = Headers(scope=scope).get("content-length", "")
+    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+        return None
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise _ClientLeft
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY_BYTES:
+            return None
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    pending = [body]
+
+    async def replayed() -> Message:
+        if pending:
+            return {"type": "http.request", "body": pending.pop(), "more_body": False}
+        return await receive()
+
+    return replayed
+
+
+def _with_headers(send: Send) -> Send:
+    async def completed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return completed

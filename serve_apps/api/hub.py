@@ -1,0 +1,284 @@
+"""One poll loop per replica, fanned out to the replica's live clients.
+
+The loop runs while somebody listens. Each client has a bounded queue; a client that is too slow, or
+that comes with a cursor from the past, reads what it misses from the database by its own cursor and
+then goes on live, so that it gets every event once and in order whatever happens in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+from thornback.errors import Unavailable
+from thornback.log import get_logger
+from thornback.metrics.port import Recorder, StreamEvent
+from thornback.store.read import StoreReader
+
+T = TypeVar("T")
+
+POLL_S = 10.0  # longest wait inside one poll; a new client does not have to wait for it
+READY_S = 5.0  # how long a client waits for the loop to know its place before it gets a 503
+QUEUE_EVENTS = 1000  # per client
+REPLAY_EVENTS = 1000  # per statement
+_log = get_logger("hub")
+
+
+class TooManyStreams(Unavailable):
+    """This replica has as many live clients as it may have."""
+
+    code = "too_many_streams"
+
+
+class HubClosed(Unavailable):
+    """The replica shuts down; the client should come back and reach another."""
+
+
+class Asks(Protocol):
+    """Asks the database off the event loop."""
+
+    def __call__(self, question: Callable[[StoreReader], T], /) -> Awaitable[T]:
+        """The answer to `question`."""
+        ...
+
+
+class Subscription:
+    """One client's place in the stream. Use it in one task, as a context manager."""
+
+    def __init__(self, hub: Hub, *, job_id: str | None, position: int, counted: bool) -> None:
+        self.job_id = job_id
+        self.counted = counted
+        self.position = position  # every event up to here has been handed out
+        self.is_replayed = False  # the last answer of `next` came from the database and carries no states
+        self.was_reset = False  # the client's cursor was not one of ours: it starts over
+        self._hub = hub
+        self._queue: deque[StreamEvent] = deque()
+        self._lost = True  # the queue does not reach back to `position`: read the database first
+        self._target = position
+        self._wake = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._hub.leave(self)
+
+    @property
+    def is_live(self) -> bool:
+        """False while the client is reading what it missed."""
+        return not self._lost and self.position >= self._target
+
+    def push(self, events: Sequence[StreamEvent]) -> None:
+        """Called by the hub: queue events, or note that the client is too slow to hold them."""
+        if self._lost:
+            return
+        if len(self._queue) + len(events) > QUEUE_EVENTS:
+            self._lost = True
+            self._queue.clear()
+        else:
+            self._queue.extend(events)
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Let `next` return early, with no events where there are none."""
+        self._wake.set()
+
+    async def next(self, timeout_s: float) -> list[StreamEvent]:
+        """The next events in order; none after `timeout_s` or `wake`.
+
+        Raises:
+            HubClosed: the replica shuts down.
+            StoreUnavailable: what was missed cannot be read; the position is kept.
+        """
+        if not self.is_live and (events := await self._replay()):
+            self.is_replayed = True
+            return events
+        self.is_replayed = False
+        if not self._queue and not self._lost and not self._hub.is_closed:
+            await self._wait(timeout_s)
+        self._wake.clear()
+        if self._hub.is_closed:
+            raise HubClosed("the server restarts")
+        return self._take()
+
+    async def _replay(self) -> list[StreamEvent]:
+        """Read from the database until there is something to hand out or the live queue takes over."""
+        while not self.is_live:
+            if self._lost:
+                # From here on the queue collects; the database is asked for everything before.
+                self._queue.clear()
+                self._lost = False
+                self._target = max(self._hub.position, self.position)
+                continue
+            after, until = self.position, self._target
+            events = await self._hub.events(after, until=until, job_id=self.job_id)
+            self.position = events[-1].id if len(events) == REPLAY_EVENTS else until
+            if events:
+                return events
+        return []
+
+    def _take(self) -> list[StreamEvent]:
+        events = [event for event in self._queue if event.id > self.position]
+        self._queue.clear()
+        if events:
+            self.position = events[-1].id
+        return events
+
+    async def _wait(self, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+
+class Hub:
+    """Feeds the clients of one replica."""
+
+    def __init__(self, recorder: Recorder, ask: Asks, *, max_streams: int) -> None:
+        self.position = 0  # newest event that was published
+        self.is_closed = False
+        self._recorder = recorder
+        self._ask = ask
+        self._max_streams = max_streams
+        self._clients: dict[str | None, set[Subscription]] = {}  # None: all jobs
+        self._count = 0
+        self._wanted = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def client_count(self) -> int:
+        """Live clients of this replica."""
+        return self._count
+
+    def start(self) -> None:
+        """Begin to serve; call it inside the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._run(), name="hub")
+
+    def close(self) -> None:
+        """Tell every client to go elsewhere; their handlers end by themselves."""
+        self.is_closed = True
+        for clients in self._clients.values():
+            for client in clients:
+                client.wake()
+
+    def close_soon(self) -> None:
+        """`close` from another thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.close)
+
+    async def stop(self) -> None:
+        """Close and end the loop."""
+        self.close()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def join(self, *, job_id: str | None, after: int | None, counted: bool = True) -> Subscription:
+        """A place in the stream of one job, or of all.
+
+        Args:
+            job_id: whose events; None for all jobs.
+            after: the last event that the client has; None: from now on.
+            counted: False for short waits of our own, which the cap on streams does not concern.
+
+        Raises:
+            TooManyStreams: the cap is reached.
+            Unavailable: neither database nor recorder answers.
+            HubClosed: the replica shuts down.
+        """
+        if self.is_closed:
+            raise HubClosed("the server restarts")
+        if counted and self._count >= self._max_streams:
+            raise TooManyStreams(f"this server has {self._max_streams} live clients already; try again later")
+        client = Subscription(self, job_id=job_id, position=0, counted=counted)
+        self._clients.setdefault(job_id, set()).add(client)
+        self._count += counted
+        self._wanted.set()
+        try:
+            await self._place(client, after)
+        except BaseException:
+            self.leave(client)
+            raise
+        return client
+
+    def leave(self, client: Subscription) -> None:
+        """Forget a client; a second call changes nothing."""
+        clients = self._clients.get(client.job_id, set())
+        if client not in clients:
+            return
+        clients.remove(client)
+        self._count -= client.counted
+        if not clients:
+            del self._clients[client.job_id]
+        if not self._clients:
+            self._wanted.clear()
+
+    async def events(self, after: int, *, until: int, job_id: str | None) -> list[StreamEvent]:
+        """Committed events from the database, at most `REPLAY_EVENTS`."""
+        return await self._ask(lambda store: store.events(after, job_id=job_id, until=until, limit=REPLAY_EVENTS))
+
+    async def _place(self, client: Subscription, after: int | None) -> None:
+        try:
+            async with asyncio.timeout(READY_S):
+                await self._ready.wait()
+        except TimeoutError:
+            raise Unavailable("the event stream cannot be read at the moment; try again later") from None
+        if after is None:
+            client.position = self.position
+        elif after <= self.position or after <= await self._ask(lambda store: store.latest_event_id()):
+            client.position = after
+        else:  # from another database: nothing that we know of the client is true
+            client.was_reset = True
+            client.position = 0 if client.job_id is not None else self.position
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            await self._wanted.wait()
+            try:
+                if not self._ready.is_set():
+                    self.position = await self._ask(lambda store: store.latest_event_id())
+                    self._ready.set()
+                await self._step()
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - this loop feeds every client and must outlive any error
+                failures += 1
+                _log.warning("the event stream is interrupted", error=str(error), failures=failures)
+                await asyncio.sleep(min(2.0, 0.05 * 2**failures) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            if not self._clients:
+                self._ready.clear()
+
+    async def _step(self) -> None:
+        page = await self._recorder.poll(self.position, timeout_s=POLL_S)
+        if page.catch_up:
+            await self._read_gap(page.cursor)
+        else:
+            self._publish(page.events)
+            self.position = max(self.position, page.cursor)
+
+    async def _read_gap(self, until: int) -> None:
+        """The recorder's memory does not reach back to our position: read the rest once for everybody."""
+        while self._clients and self.position < until:
+            events = await self.events(self.position, until=until, job_id=None)
+            self._publish(events)
+            self.position = events[-1].id if len(events) == REPLAY_EVENTS else until
+
+    def _publish(self, events: Sequence[StreamEvent]) -> None:
+        by_job: dict[str, list[StreamEvent]] = {}
+        for event in events:
+            by_job.setdefault(event.job_id, []).append(event)
+        for job_id, mine in by_job.items():
+            for client in self._clients.get(job_id, ()):
+                client.push(mine)
+        if events:
+            for client in self._clients.get(None, ()):
+                client.push(events)

@@ -1,0 +1,196 @@
+"""The one place that turns an error into an HTTP answer: RFC 9457 problem documents.
+
+`STATUS` is the only table from error code to HTTP status; the domain's errors know nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from thornback.errors import InvalidInput, ThornbackError
+from thornback.log import get_logger
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 2  # an actor or a replica is back within this time after a crash
+
+STATUS: Mapping[str, int] = {
+    "invalid_json": 400,
+    "cross_origin": 403,
+    "not_found": 404,
+    "job_not_found": 404,
+    "method_not_allowed": 405,
+    "conflict": 409,
+    "job_is_final": 409,
+    "job_is_active": 409,
+    "idempotency_conflict": 409,
+    "training_stopped": 409,
+    "body_too_large": 413,
+    "unsupported_media_type": 415,
+    "range_not_satisfiable": 416,
+    "unknown_host": 421,
+    "invalid_input": 422,
+    "invalid_data": 422,
+    "weights_unavailable": 422,
+    "internal": 500,
+    "invalid_settings": 500,
+    "training_failed": 500,
+    "backend_error": 502,
+    "unavailable": 503,
+    "store_unavailable": 503,
+    "too_many_streams": 503,
+}
+
+_CODE_BY_STATUS = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
+_log = get_logger("api")
+
+
+class InvalidJson(InvalidInput):
+    """The body is not JSON."""
+
+    code = "invalid_json"
+
+
+class UnsupportedMediaType(ThornbackError):
+    """The body has another content type than the one that is read here."""
+
+    code = "unsupported_media_type"
+
+
+class RangeNotSatisfiable(ThornbackError):
+    """The asked bytes lie outside the file; `details["size"]` is its length."""
+
+    code = "range_not_satisfiable"
+
+
+class FieldProblem(BaseModel):
+    """One field and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem document. `code` is stable and meant for programs, `detail` for people."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:thornback:problem:job_not_found"])
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str | None = None
+    errors: list[FieldProblem] | None = None
+
+
+def problem_response(
+    code: str,
+    detail: str,
+    *,
+    instance: str | None = None,
+    status: int | None = None,
+    details: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """A problem document; a 503 says when to come back."""
+    status = status or STATUS[code]
+    headers = dict(headers or {})
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+    body = dict(details or {}) | {
+        "type": f"urn:thornback:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if instance is not None:
+        body["instance"] = instance
+    return JSONResponse(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def from_error(error: ThornbackError, *, instance: str | None = None) -> JSONResponse:
+    """The answer to one of our errors; a 500 keeps its sentence to itself."""
+    if STATUS.get(error.code, 500) == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _internal(instance)
+    headers = {"Content-Range": f"bytes */{error.details['size']}"} if isinstance(error, RangeNotSatisfiable) else None
+    return problem_response(error.code, error.message, instance=instance, details=error.details, headers=headers)
+
+
+def install(app: FastAPI, *, extra_headers: Mapping[str, str]) -> None:
+    """Answer every error of `app` with a problem document.
+
+    Args:
+        app: the application.
+        extra_headers: added to answers that are made outside the middleware (unexpected errors).
+    """
+
+    async def ours(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ThornbackError)  # noqa: S101 - registered for this type only
+        if STATUS.get(error.code, 500) == HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.error("request failed", path=request.url.path, code=error.code, message=error.message)
+        return from_error(error, instance=request.url.path)
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
+        return from_error(from_validation(error.errors()), instance=request.url.path)
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+        code = _CODE_BY_STATUS.get(error.status_code, "internal" if error.status_code >= 500 else "invalid_input")
+        detail = {
+            404: f"there is nothing at {request.url.path}",
+            405: f"{request.method} is not possible here",
+        }.get(error.status_code, str(error.detail))
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers.setdefault("Allow", "GET, HEAD")  # the console's files; routes say it themselves
+        return problem_response(code, detail, status=error.status_code, instance=request.url.path, headers=headers)
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        _log.error("unexpected error", path=request.url.path, exc_info=error)
+        answer = _internal(request.url.path)
+        answer.headers.update(extra_headers)
+        return answer
+
+    app.add_exception_handler(ThornbackError, ours)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def from_validation(items: Sequence[Any]) -> InvalidInput:
+    """FastAPI's list of complaints as our error, with dotted field names (`config.epochs`)."""
+    if any(item["type"] == "json_invalid" for item in items):
+        return InvalidJson("the body is not valid JSON", errors=[{"field": "body", "message": _sentence(items[0])}])
+    errors = [{"field": _field(item["loc"]), "message": _sentence(item)} for item in items]
+    return InvalidInput("; ".join(f"{item['field']}: {item['message']}" for item in errors), errors=errors)
+
+
+def _field(loc: Sequence[Any]) -> str:
+    where, *rest = loc
+    name = ".".join(str(part) for part in rest)
+    return name or str(where)
+
+
+def _sentence(item: Mapping[str, Any]) -> str:
+    message = str(item["msg"])
+    if item["type"] == "json_invalid":
+        return f"{message}: {item.get('ctx', {}).get('error', '')}".rstrip(": ")
+    # pydantic prefixes what a validator of ours said; the sentence stands on its own
+    return re.sub(r"^(Value|Assertion) error, ", "", message)
+
+
+def _internal(instance: str | None) -> JSONResponse:
+    return problem_response(
+        "internal", "something went wrong on our side; the log of the API has it", instance=instance
+    )

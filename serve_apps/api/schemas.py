@@ -1,0 +1,214 @@
+"""What goes over the wire, as in the API of the training system that this one takes over (snake_case)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from thornback.jobs.status import FailureReason, JobStatus
+
+EXAMPLE_ID = "01935c1e-6f4a-7c3e-9b1d-2f6a8c0d4e11"
+
+
+class Wire(BaseModel):
+    """Base of all answers."""
+
+    model_config = ConfigDict(ser_json_inf_nan="null")
+
+
+class JobCreated(Wire):
+    """Answer to a POST; the same again where the Idempotency-Key is the same."""
+
+    id: str = Field(examples=[EXAMPLE_ID])
+    job_name: str
+    status: JobStatus = Field(description="`queued`: the status at the moment of creation.")
+    created_at: datetime
+    submission_id: str = Field(description="The id of the job's first run on the Ray dashboard.")
+    celery_task_id: str = Field(description="The same, under the name that older clients read.")
+    kind: str
+    config: dict[str, Any] = Field(description="Completed with defaults.")
+    total_epochs: int
+    retry_of: str | None = None
+    resume_from: str | None = None
+
+
+class ArtifactOut(Wire):
+    """Something that a run produced."""
+
+    name: str
+    type: str = Field(examples=["checkpoint", "model", "onnx", "report", "tensorboard"])
+    uri: str
+    size_bytes: int | None
+    sha256: str | None
+    created_at: datetime
+    url: str = Field(description="Where to download it, relative to this server.")
+
+
+class JobSummary(Wire):
+    """A row of the list."""
+
+    id: str
+    job_name: str
+    kind: str
+    backend: str
+    user: str
+    priority: int
+    tags: dict[str, str]
+    status: JobStatus
+    stage: str | None = Field(description="What the run is doing, e.g. `training`.")
+    reason: str | None = Field(description="Why it waits.")
+    queue_position: int | None = Field(description="1 starts next.")
+    cancel_requested: bool
+    current_epoch: int
+    total_epochs: int
+    progress_percent: float = Field(ge=0, le=100)
+    eta_at: datetime | None
+    eta_seconds: float | None
+    train_loss: float | None
+    val_loss: float | None
+    train_accuracy: float | None
+    val_accuracy: float | None
+    learning_rate: float | None
+    best_epoch: int | None
+    best_val_loss: float | None
+    model_architecture: str | None
+    attempt: int = Field(description="Which submission this is; 0 before the first.")
+    submission_id: str | None
+    celery_task_id: str | None
+    retry_of: str | None
+    error_message: str | None
+    failure: FailureReason | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+class Job(JobSummary):
+    """Everything that is known of a job."""
+
+    config: dict[str, Any]
+    max_retries: int
+    metrics: dict[str, float | None] = Field(description="The newest value of every metric.")
+    dataset_size: int | None
+    train_samples: int | None
+    val_samples: int | None
+    checkpoint_path: str | None
+    onnx_model_path: str | None
+    mlflow_run_id: str | None
+    resume_from: str | None
+    retry_message: str | None = Field(description="Why the present attempt was needed.")
+    facts: dict[str, Any] = Field(description="What the run found out about itself.")
+    artifacts: list[ArtifactOut]
+
+
+class JobList(Wire):
+    """A page of jobs. Follow `next_cursor`, or count with `offset`."""
+
+    jobs: list[JobSummary]
+    total: int
+    next_cursor: str | None
+    last_event_id: int = Field(description="Stream on from here (`?after=`) and nothing is missed.")
+
+
+class MetricOut(Wire):
+    """A row for the charts."""
+
+    event_id: int
+    timestamp: datetime
+    epoch: int
+    batch: int | None = Field(description="The step within the epoch; null for the epoch's own row.")
+    phase: str | None = Field(examples=["train", "val", "test"])
+    train_loss: float | None
+    val_loss: float | None
+    train_accuracy: float | None
+    val_accuracy: float | None
+    learning_rate: float | None
+    gradient_norm: float | None
+    extra: dict[str, float | None] = Field(description="Every other metric of the row.")
+
+
+class JobDetail(Wire):
+    """A job, its last epochs, and where to watch it."""
+
+    job: Job
+    recent_metrics: list[MetricOut]
+    websocket_url: str = Field(examples=[f"ws://localhost:8001/ws/training/{EXAMPLE_ID}"])
+    last_event_id: int
+
+
+class MetricList(Wire):
+    """Rows in the order in which they were reported."""
+
+    job_id: str
+    metrics: list[MetricOut]
+
+
+class Deleting(Wire):
+    """The job is being stopped; its rows and files go as soon as it has ended."""
+
+    id: str
+    status: str = "deleting"
+
+
+class CancelAnswer(Wire):
+    """The job as it stands; it becomes `cancelled` when its workers have ended."""
+
+    job: Job
+
+
+class ArtifactList(Wire):
+    """What can be downloaded."""
+
+    job_id: str
+    artifacts: list[ArtifactOut]
+
+
+class RetryRequest(BaseModel):
+    """How to try again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_checkpoint: Annotated[
+        bool,
+        Field(description="Go on from the newest checkpoint where there is one. A completed job starts anew."),
+    ] = True
+
+
+class KindOut(Wire):
+    """A kind of job and what its specification may hold."""
+
+    kind: str
+    description: str
+    spec: dict[str, Any] = Field(description="JSON schema of the body of POST /api/v1/training/jobs.")
+
+
+class KindList(Wire):
+    """Every kind that can be submitted."""
+
+    kinds: list[KindOut]
+
+
+class Check(Wire):
+    """One part that the service needs."""
+
+    ok: bool
+    detail: dict[str, Any] = Field(default_factory=dict)
+    error: str | None = None
+    took_ms: float
+
+
+class Health(Wire):
+    """Readiness, part by part."""
+
+    status: str = Field(examples=["ok", "unavailable"])
+    version: str
+    streams: int = Field(description="Live clients of this replica.")
+    checks: dict[str, Check]
+
+
+class Alive(Wire):
+    """The process answers."""
+
+    status: str = "ok"

@@ -1,0 +1,82 @@
+// The HTTP API as functions. Addresses are relative to the page, so that a prefix of a proxy holds.
+// It keeps nothing; errors come as ApiError with the server's own sentence.
+import { SseParser } from "./sse.js";
+import { strings } from "./strings.js";
+
+const BASE = new URL("api/v1/training/", document.baseURI);
+
+/** What the API refused: `status` (0: not reached), `code`, a sentence, and the fields at fault. */
+export class ApiError extends Error {
+  constructor(status, { code = "unknown", detail = "", errors = [] } = {}) {
+    super(detail || strings.error.status(status));
+    this.name = "ApiError";
+    this.status = status;
+    this.code = code;
+    this.errors = errors;
+  }
+}
+
+export const endpoint = (path, params = {}) => {
+  const url = new URL(path, BASE);
+  for (const [name, value] of Object.entries(params)) {
+    for (const item of Array.isArray(value) ? value : [value]) {
+      if (item !== undefined && item !== null && item !== "") url.searchParams.append(name, String(item));
+    }
+  }
+  return url;
+};
+
+async function request(method, path, { params, signal } = {}) {
+  const response = await answer(method, path, { params, signal, accept: "application/json" });
+  return response.status === 204 ? null : response.json();
+}
+
+async function answer(method, path, { params, signal, accept }) {
+  let response;
+  try {
+    response = await fetch(endpoint(path, params), { method, signal, headers: { Accept: accept }, cache: "no-store" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, { code: "unreachable", detail: strings.error.unreachable });
+  }
+  if (!response.ok) throw new ApiError(response.status, await problem(response));
+  return response;
+}
+
+/** Chunks of a log, `{id, at, rank, attempt, lines}` each: the last `tail` lines, or all after event `after`. */
+async function logs(id, params, signal) {
+  const response = await answer("GET", of(id, "/logs"), { params, signal, accept: "text/event-stream" });
+  const messages = new SseParser().push(await response.text());
+  return messages.filter(({ event }) => event === "log").map(({ data }) => chunkOf(JSON.parse(data)));
+}
+
+const chunkOf = ({ event_id: id, timestamp: at, rank, attempt, lines }) => ({ id, at, rank, attempt, lines });
+
+async function problem(response) {
+  try {
+    const body = await response.json();
+    const detail = typeof body.detail === "string" ? body.detail : body.title;
+    return { code: body.code, detail, errors: Array.isArray(body.errors) ? body.errors : [] };
+  } catch {
+    return {}; // not ours: a proxy's page; the status says enough
+  }
+}
+
+/** Where an artifact is downloaded; its name may have slashes. */
+export const artifactUrl = (id, name) =>
+  endpoint(of(id, `/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`)).pathname;
+
+/** The whole log as text. */
+export const logUrl = (id) => endpoint(of(id, "/logs")).pathname;
+
+const of = (id, rest = "") => `jobs/${encodeURIComponent(id)}${rest}`;
+
+export const api = {
+  jobs: (params, signal) => request("GET", "jobs", { params, signal }),
+  job: (id, signal) => request("GET", of(id), { signal }),
+  metrics: (id, params, signal) => request("GET", of(id, "/metrics"), { params, signal }),
+  logs,
+  cancel: (id) => request("POST", of(id, "/cancel")),
+  retry: (id) => request("POST", of(id, "/retry")),
+  remove: (id) => request("DELETE", of(id)),
+};

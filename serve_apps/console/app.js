@@ -1,0 +1,129 @@
+// The page: one store, one stream, and the view that the address names.
+import { Component, h, html, render, useEffect, useRef, useState } from "./dom.js";
+import { endpoint } from "./api.js";
+import { ConnectionBadge, ConnectionBanner } from "./components/connection.js";
+import { LiveStream } from "./live.js";
+import { parseRoute, listHref } from "./router.js";
+import { Sparks } from "./sparks.js";
+import { Store } from "./store.js";
+import { strings } from "./strings.js";
+
+// A view is fetched when it is first shown, so that the first view costs no more than itself.
+const VIEWS = {
+  jobs: () => import("./views/jobs.js").then((module) => module.JobsView),
+  job: () => import("./views/job.js").then((module) => module.JobView),
+};
+const loadedViews = {};
+
+async function loadView(name) {
+  loadedViews[name] ??= await VIEWS[name]();
+  return loadedViews[name];
+}
+
+// Everything but log lines; those are asked for while a job is open.
+const KINDS_OF_LIST = [
+  "created", "pending", "scheduled", "started", "stage", "progress", "metrics", "artifact",
+  "cancel_requested", "retried", "succeeded", "failed", "cancelled", "deleted",
+];
+
+const first = parseRoute(location.hash).view;
+if (first in VIEWS) void loadView(first).catch(() => {}); // the view shows the error
+
+class App {
+  constructor() {
+    this.store = new Store();
+    this.sparks = new Sparks(this.store);
+    this.detail = null; // the open job
+    this.live = new LiveStream({
+      url: endpoint("events"),
+      onEvents: (events) => this.store.take(events),
+      onStatus: (status) => this.store.status(status),
+      onFresh: () => this.store.fresh(),
+      onOpen: () => this.detail?.streamOpened(),
+    });
+    this.store.onAnswer = (cursor) => this.live.start(cursor);
+    this.show(null);
+  }
+
+  /** The stream carries what the open view needs. */
+  show(detail) {
+    this.detail = detail;
+    this.live.choose(detail ? [] : KINDS_OF_LIST);
+  }
+}
+
+function Page({ app }) {
+  const [route, setRoute] = useState(() => parseRoute(location.hash));
+  const main = useRef(null);
+  const place = route.view + (route.id ?? "");
+  const isFirst = useRef(true);
+  useEffect(() => {
+    const listen = () => setRoute(parseRoute(location.hash));
+    addEventListener("hashchange", listen);
+    return () => removeEventListener("hashchange", listen);
+  }, []);
+  useEffect(() => {
+    // Another view: start at its top, with the keyboard there too.
+    if (!isFirst.current) {
+      scrollTo(0, 0);
+      main.current.focus({ preventScroll: true });
+    }
+    isFirst.current = false;
+  }, [place]);
+  const skip = (event) => {
+    event.preventDefault(); // the hash is the address of the view
+    main.current.focus();
+  };
+  return html`
+    <a class="skip" href="#main" onClick=${skip}>${strings.skip}</a>
+    <header class="header">
+      <nav class="header-row" aria-label=${strings.nav.label}>
+        <a class="brand" href="#/"><img src="icon.svg" alt="" width="26" height="26" />${strings.product}</a>
+        <a class="header-link" href="openapi.json">${strings.nav.docs}</a>
+        <span class="spacer"></span>
+        <${ConnectionBadge} live=${app.live} />
+      </nav>
+      <${ConnectionBanner} live=${app.live} />
+    </header>
+    <main class="main" id="main" ref=${main} tabindex="-1"><${View} key=${place} app=${app} route=${route} /></main>
+  `;
+}
+
+function View({ app, route }) {
+  const [Shown, setShown] = useState(() => loadedViews[route.view] ?? null);
+  const [error, setError] = useState(null);
+  useEffect(() => {
+    if (Shown || !(route.view in VIEWS)) return;
+    loadView(route.view).then((view) => setShown(() => view), setError);
+  }, []);
+  if (!(route.view in VIEWS)) return html`<${NotFound} />`;
+  if (error) return html`<p class="inline-error" role="alert">${strings.error.unexpected}</p>`;
+  return Shown && html`<${Shown} app=${app} id=${route.id} params=${route.params} />`;
+}
+
+function NotFound() {
+  const text = strings.notFound;
+  return html`<section class="notice">
+    <h1>${text.heading}</h1>
+    <p class="muted">${text.text}</p>
+    <a class="button" href=${listHref({})}>${text.back}</a>
+  </section>`;
+}
+
+/** Shows that something broke instead of a white page. */
+class Boundary extends Component {
+  static getDerivedStateFromError(error) {
+    return { error };
+  }
+  componentDidCatch(error) {
+    console.error(error);
+  }
+  render({ children }, { error }) {
+    return error ? html`<p class="inline-error" role="alert">${strings.error.unexpected}</p>` : children;
+  }
+}
+
+render(h(Boundary, null, h(Page, { app: new App() })), document.getElementById("app"));
+
+// The other view is one click away: fetch it while nothing else is to do.
+addEventListener("load", () => setTimeout(() => Object.keys(VIEWS).forEach((name) => void loadView(name).catch(() => {})), 1500));

@@ -1,0 +1,119 @@
+// The curves of a job: which charts there are, epochs or steps, and the same values as a table.
+import { html, useEffect, useMemo, useRef, useState } from "../dom.js";
+import { EPOCHS_FOR_CURVE } from "../detail.js";
+import { exponent, number, share } from "../format.js";
+import { strings } from "../strings.js";
+import { Chart } from "./chart.js";
+
+const text = strings.charts;
+const CHARTS = [
+  { name: "loss", metrics: ["train_loss", "val_loss"] },
+  {
+    name: "accuracy",
+    metrics: ["train_accuracy", "val_accuracy", "macro_f1"],
+    format: (value) => share(value, 1),
+    tick: (value) => share(value, 0),
+  },
+  { name: "learning_rate", metrics: ["learning_rate"], format: exponent, tick: exponent },
+  { name: "gradient_norm", metrics: ["gradient_norm"] },
+  { name: "images_per_second", metrics: ["images_per_second"] },
+];
+// Drawing may take this share of the time, so that a busy stream leaves the page quick.
+const DRAW_SHARE = 0.1;
+const FIRST_EPOCHS = 20;
+
+export function Charts({ detail, isFinal }) {
+  const { series } = detail;
+  const version = useUnhurried(series.version);
+  const [chosen, choose] = useState(null);
+  const [auto, setAuto] = useState(null);
+  useEffect(() => {
+    // Decided once, when the first rows are there, so that the view does not change by itself.
+    if (auto === null && series.version > 0) setAuto(series.epochs().length < EPOCHS_FOR_CURVE ? "step" : "epoch");
+  }, [version]);
+  const level = chosen ?? auto ?? "epoch";
+  useEffect(() => {
+    if (level === "step") detail.loadSteps();
+  }, [level, detail]);
+  const known = series.names();
+  const charts = CHARTS.filter((chart) => chart.metrics.some((name) => known.has(name)));
+  return html`<section aria-labelledby="charts">
+    <div class="section-head">
+      <h2 id="charts">${strings.job.charts}</h2>
+      ${charts.length > 0 && html`<${Levels} level=${level} choose=${choose} />`}
+    </div>
+    ${charts.length === 0 && html`<p class="panel panel-note">${isFinal ? text.none : text.waiting}</p>`}
+    <div class="charts">
+      ${charts.map(
+        (chart) => html`<${JobChart} key=${chart.name} chart=${chart} series=${series} version=${version}
+          level=${level} id=${detail.id} />`,
+      )}
+    </div>
+    ${charts.length > 0 && html`<p class="chart-hint">${text.hint}</p><${EpochTable} series=${series} version=${version} />`}
+  </section>`;
+}
+
+function Levels({ level, choose }) {
+  return html`<div class="segments" role="group" aria-label=${text.level}>
+    ${["epoch", "step"].map(
+      (name) => html`<button type="button" class="segment" key=${name} aria-pressed=${name === level ? "true" : "false"}
+        onClick=${() => choose(name)}>${text[name]}</button>`,
+    )}
+  </div>`;
+}
+
+function JobChart({ chart, series, version, level, id }) {
+  const names = chart.metrics.filter((name) => series.names().has(name));
+  const columns = useMemo(() => series.columns(names, level), [series, version, level, names.join()]);
+  const curves = names.map((name) => ({ name, label: text.series[name] }));
+  return html`<${Chart} title=${text[chart.name]} curves=${curves} columns=${columns} sync=${id} isWhole=${level === "epoch"} 
+    format=${chart.format ?? number} tick=${chart.tick ?? ((value) => number(value, 3))} />`;
+}
+
+function EpochTable({ series, version }) {
+  const [isOpen, setOpen] = useState(false);
+  const [shown, setShown] = useState(FIRST_EPOCHS);
+  const epochs = useMemo(() => (isOpen ? series.epochs() : []), [series, version, isOpen]);
+  const known = series.names();
+  const columns = CHARTS.flatMap(({ metrics, format = number }) => metrics.map((name) => ({ name, format }))).filter(
+    ({ name }) => known.has(name),
+  );
+  return html`<details class="disclosure" onToggle=${(event) => setOpen(event.target.open)}>
+    <summary>${text.table}</summary>
+    ${isOpen &&
+    html`<div class="panel scroll" tabindex="0" role="region" aria-label=${text.tableCaption}>
+      <table class="table">
+        <caption class="visually-hidden">${text.tableCaption}</caption>
+        <thead><tr><th scope="col">${text.epochColumn}</th>
+          ${columns.map(({ name }) => html`<th scope="col" key=${name}>${strings.figures[name]}</th>`)}</tr></thead>
+        <tbody>${epochs.slice(0, shown).map(
+          ({ epoch, values }) => html`<tr key=${epoch}><th scope="row">${epoch}</th>
+            ${columns.map(({ name, format }) => html`<td key=${name}>${format(values[name])}</td>`)}</tr>`,
+        )}</tbody>
+      </table>
+      ${epochs.length > shown &&
+      html`<p class="list-foot"><button type="button" class="button button-small" onClick=${() => setShown(Infinity)}>
+        ${text.more(epochs.length - shown)}</button></p>`}
+    </div>`}
+  </details>`;
+}
+
+/** `version`, but changing only so often that what is drawn because of it stays a small share of the time. */
+function useUnhurried(version) {
+  const [shown, setShown] = useState(version);
+  const state = useRef({ timer: null, newest: version, cost: 0 });
+  const now = state.current;
+  now.newest = version;
+  useEffect(() => {
+    if (version === shown || now.timer !== null) return;
+    now.timer = setTimeout(() => {
+      now.timer = null;
+      const begun = performance.now();
+      setShown(now.newest);
+      // After the frame that draws it.
+      requestAnimationFrame(() => setTimeout(() => (now.cost = performance.now() - begun), 0));
+    }, Math.min(1000, now.cost / DRAW_SHARE));
+  }, [version, shown]);
+  useEffect(() => () => clearTimeout(now.timer), []);
+  return shown;
+}

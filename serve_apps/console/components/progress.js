@@ -1,0 +1,29 @@
+// How far a run is: a bar, its stage, epochs, and the time left.
+import { html, useNow } from "../dom.js";
+import { duration, percent } from "../format.js";
+import { isFinal } from "../fold.js";
+import { strings } from "../strings.js";
+
+const text = strings.job;
+
+export function ProgressBar({ job, large = false }) {
+  return html`<progress class=${`progress progress-${job.status}${large ? " progress-large" : ""}`} max="100"
+    value=${job.progress_percent} aria-label=${strings.jobs.columns.progress}></progress>`;
+}
+
+/** The bar with one line of text, for a row of the list. */
+export function ProgressLine({ job }) {
+  const isOver = isFinal(job);
+  return html`<${ProgressBar} job=${job} />
+    <p class="job-progress-text">
+      <span>${percent(job.progress_percent)}</span>
+      <span>${isOver ? text.epoch(job.current_epoch, job.total_epochs) : (job.stage ?? "")}</span>
+      ${!isOver && job.eta_at && html`<${Eta} at=${job.eta_at} />`}
+    </p>`;
+}
+
+/** The time left, counted down between reports. */
+export function Eta({ at }) {
+  const left = Date.parse(at) - useNow(1000);
+  return html`<span>${left > 1000 ? text.eta(duration(left)) : text.etaDue}</span>`;
+}

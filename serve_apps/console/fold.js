@@ -1,0 +1,87 @@
+// (job, event) -> job, as far as the page shows it. Pure.
+// The server's own fold decides; this one spares a request for every event and is put right by the
+// next answer of the API. Events come in the order of their ids; old ones are dropped before this.
+import { artifactUrl } from "./api.js";
+
+const FINAL = { succeeded: "completed", failed: "failed", cancelled: "cancelled" };
+const HEADLINE = ["train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate"];
+// 100 belongs to success alone.
+const MOST_RUNNING_PERCENT = 99;
+
+export const isFinal = (job) => job.status === "completed" || job.status === "failed" || job.status === "cancelled";
+export const isWaiting = (job) => job.status === "queued" || job.status === "pending";
+
+/** The kinds after which a job may stand elsewhere in lists and queue. */
+export const MOVES = new Set([
+  "created", "pending", "scheduled", "started", "retried", "succeeded", "failed", "cancelled", "deleted",
+]);
+
+/** The job after an event `{kind, data, at}`; the same object where nothing changed. */
+export function fold(job, event) {
+  const change = FOLDS[event.kind]?.(job, event.data, event);
+  return change ? { ...job, ...change } : job;
+}
+
+const running = (job, data) =>
+  isFinal(job) || data.attempt < job.attempt ? {} : { status: "running", attempt: data.attempt, queue_position: null };
+
+const FOLDS = {
+  pending(job, data) {
+    if (isFinal(job) || data.attempt < job.attempt) return null;
+    return { status: "pending", attempt: data.attempt, reason: data.reason };
+  },
+  scheduled(job, data) {
+    if (isFinal(job) || data.attempt < job.attempt) return null;
+    return { status: "queued", attempt: data.attempt, submission_id: data.submission_id, queue_position: null, reason: null };
+  },
+  started: (job, data, { at }) => ({ ...running(job, data), started_at: job.started_at ?? at }),
+  stage: (job, data) => (data.attempt < job.attempt ? null : { ...running(job, data), stage: data.name }),
+  progress(job, data, { at }) {
+    const change = {
+      ...running(job, data),
+      progress_percent: Math.max(job.progress_percent, Math.min(data.percent, MOST_RUNNING_PERCENT)),
+      current_epoch: Math.max(job.current_epoch, data.epoch),
+      progress_origin: data.origin,
+    };
+    if (data.eta_seconds !== null && data.attempt >= job.attempt) {
+      change.eta_at = new Date(Date.parse(at) + data.eta_seconds * 1000).toISOString();
+    }
+    return change;
+  },
+  described: (job, data) => (job.facts ? { facts: { ...job.facts, ...data.facts } } : null),
+  metrics(job, { values, epoch }) {
+    const change = {};
+    for (const name of HEADLINE) if (name in values) change[name] = values[name];
+    const loss = values.val_loss;
+    if (Number.isFinite(loss) && !(job.best_val_loss <= loss && job.best_val_loss !== null)) {
+      change.best_val_loss = loss;
+      change.best_epoch = epoch;
+    }
+    if (job.metrics) change.metrics = { ...job.metrics, ...values };
+    return change;
+  },
+  artifact(job, data, { at }) {
+    if (!job.artifacts) return null;
+    const { name, type, uri, size_bytes, sha256 } = data;
+    const added = { name, type, uri, size_bytes, sha256, created_at: at, url: artifactUrl(job.id, name) };
+    const others = job.artifacts.filter((known) => known.name !== name);
+    return { artifacts: [...others, added].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+  },
+  cancel_requested: (job, data) => ({ cancel_requested: true, delete_requested: job.delete_requested || data.delete }),
+  retried(job, data) {
+    if (isFinal(job) || data.attempt < job.attempt) return null;
+    // A new submission waits again; a restart inside one goes on running.
+    return { attempt: data.attempt, retry_message: data.message, status: data.restart === 0 ? "queued" : "running" };
+  },
+  succeeded: end,
+  failed: end,
+  cancelled: end,
+};
+
+function end(job, data, { kind, at }) {
+  if (isFinal(job)) return null;
+  const change = { status: FINAL[kind], completed_at: at, eta_at: null, queue_position: null, reason: null };
+  if (kind === "succeeded") change.progress_percent = 100;
+  if (kind === "failed") Object.assign(change, { failure: data.reason, error_message: data.message });
+  return change;
+}

@@ -1,0 +1,126 @@
+// Metric rows -> columns for charts. Pure.
+//
+// The horizontal axis counts epochs. The row that ends epoch 3 stands at 3; batch n of epoch 3 at
+// 2 + n / (batches of an epoch). So step rows and epoch rows share one axis.
+//
+// In a column `null` is a value that was not a number (a gap in the curve) and `undefined` is a
+// place where this metric has no row (the curve passes). uPlot draws them so. The API has a null for
+// both; what tells them apart is whether rows of that kind (phase, step or epoch) have the metric.
+
+const keyOf = (row) => `${row.phase}:${row.epoch}:${row.batch ?? ""}`;
+const kindOf = (row) => `${row.phase}:${row.batch === null ? "epoch" : "step"}`;
+
+/** A row as the API lists it, in the shape of the stream: `{epoch, batch, phase, values}`. */
+export function rowOfApi({ epoch, batch, phase, extra, event_id, timestamp, ...values }) {
+  return { epoch, batch, phase, values: { ...values, ...extra } };
+}
+
+/** A gap reaches from the last value before it to the first one after it, also over places where the
+ *  metric has no row; else the curve would be drawn through all of the gap but its middle. */
+function widenGaps(column) {
+  column.forEach((value, i) => {
+    if (value !== null) return;
+    for (let left = i - 1; left >= 0 && column[left] === undefined; left -= 1) column[left] = null;
+    for (let right = i + 1; right < column.length && column[right] === undefined; right += 1) column[right] = null;
+  });
+  return column;
+}
+
+/** The rows of one job, each once, however often it arrives. */
+export class MetricSeries {
+  constructor() {
+    this.rows = new Map(); // phase:epoch:batch -> row
+    this.batches = 0; // most batches seen in an epoch
+    this.version = 0; // grows with every change
+    this.carried = new Map(); // "train:step" -> names of the metrics that such rows have
+  }
+
+  /** Take a row `{epoch, batch, phase, values}` over; returns false where it was known. */
+  add(row) {
+    const key = keyOf(row);
+    if (this.rows.has(key)) return false;
+    this.rows.set(key, row);
+    if (row.batch !== null && row.batch > this.batches) this.batches = row.batch;
+    const kind = kindOf(row);
+    let names = this.carried.get(kind);
+    if (!names) this.carried.set(kind, (names = new Set()));
+    for (const name in row.values) if (row.values[name] !== null) names.add(name);
+    this.version += 1;
+    return true;
+  }
+
+  /** Where a row stands on the axis of epochs. */
+  position(row) {
+    if (row.batch === null) return row.epoch;
+    return row.epoch - 1 + row.batch / Math.max(this.batches, 1);
+  }
+
+  /** Names of all metrics of which there is a value. */
+  names() {
+    return new Set([...this.carried.values()].flatMap((names) => [...names]));
+  }
+
+  /** `[xs, ys of names[0], ys of names[1], …]`, xs growing. `level` is "epoch" or "step"; the step
+   *  level has the rows of both, but for metrics that steps report themselves: their mean over the
+   *  epoch would draw a saw into the curve. */
+  columns(names, level) {
+    const ofSteps = new Set();
+    for (const [kind, carried] of this.carried) {
+      if (kind.endsWith(":step")) for (const name of carried) ofSteps.add(name);
+    }
+    const at = new Map();
+    for (const row of this.rows.values()) {
+      const isStep = row.batch !== null;
+      if (isStep && level === "epoch") continue;
+      const x = this.position(row);
+      const carried = this.carried.get(kindOf(row));
+      for (let i = 0; i < names.length; i += 1) {
+        if (!carried.has(names[i])) continue;
+        const value = row.values[names[i]];
+        if (value === undefined || (!isStep && level === "step" && ofSteps.has(names[i]))) continue;
+        let point = at.get(x);
+        if (!point) at.set(x, (point = new Array(names.length)));
+        point[i] = Number.isFinite(value) ? value : null;
+      }
+    }
+    const xs = [...at.keys()].sort((a, b) => a - b);
+    return [xs, ...names.map((_, i) => widenGaps(xs.map((x) => at.get(x)[i])))];
+  }
+
+  /** One object per epoch, newest first, for the table: `{epoch, values}`. */
+  epochs() {
+    const byEpoch = new Map();
+    for (const row of this.rows.values()) {
+      if (row.batch !== null) continue;
+      const carried = this.carried.get(kindOf(row));
+      const values = byEpoch.get(row.epoch) ?? {};
+      for (const name in row.values) if (carried.has(name)) values[name] = row.values[name];
+      byEpoch.set(row.epoch, values);
+    }
+    return [...byEpoch].map(([epoch, values]) => ({ epoch, values })).sort((a, b) => b.epoch - a.epoch);
+  }
+}
+
+/** The paths of small curves in a box of `width` × `height`, all on one scale; gaps where a value is
+ *  null, "" where there are fewer than two points. */
+export function sparkPaths(curves, width, height) {
+  const numbers = curves.flat().filter(Number.isFinite);
+  const low = Math.min(...numbers);
+  const span = Math.max(...numbers) - low || 1;
+  return curves.map((values) => {
+    if (values.filter(Number.isFinite).length < 2) return "";
+    const step = width / (values.length - 1);
+    let path = "";
+    let pen = "M";
+    values.forEach((value, i) => {
+      if (!Number.isFinite(value)) {
+        pen = "M";
+        return;
+      }
+      const y = height - ((value - low) / span) * height;
+      path += `${pen}${(i * step).toFixed(1)} ${y.toFixed(1)}`;
+      pen = "L";
+    });
+    return path;
+  });
+}

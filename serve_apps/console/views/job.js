@@ -1,0 +1,184 @@
+// One job: where it stands, its curves, its log, its files, and what can be done to it.
+import { html, useEffect, useMemo, useNow, useSource, useState } from "../dom.js";
+import { api, logUrl } from "../api.js";
+import { JobDetail } from "../detail.js";
+import { isFinal, isWaiting } from "../fold.js";
+import { dateTime, duration, percent } from "../format.js";
+import { go, jobHref, listHref } from "../router.js";
+import { strings } from "../strings.js";
+import { Charts } from "../components/charts.js";
+import { Confirm } from "../components/dialog.js";
+import { Artifacts, Config, Facts } from "../components/facts.js";
+import { Figures } from "../components/figures.js";
+import { Log } from "../components/log.js";
+import { Confusion } from "../components/confusion.js";
+import { Eta, ProgressBar } from "../components/progress.js";
+import { Status, statusOf } from "../components/status.js";
+
+const text = strings.job;
+
+export function JobView({ app, id }) {
+  const detail = useMemo(() => new JobDetail(app.store, id), [app, id]);
+  useEffect(() => {
+    const close = detail.open();
+    app.show(detail);
+    return () => {
+      app.show(null);
+      close();
+    };
+  }, [app, detail]);
+  useSource(detail);
+  const { job } = detail;
+  useEffect(() => {
+    if (job) document.title = strings.title.job(job.job_name, statusOf(job).label, percent(job.progress_percent));
+  });
+  if (detail.isDeleted) return html`<${Absent} heading=${text.gone} note=${text.goneText} />`;
+  // A row of the list is known at once; the page needs the whole job.
+  if (!job?.config) return html`<${NotLoaded} detail=${detail} />`;
+  return html`
+    <${Head} job=${job} />
+    <${Where} job=${job} />
+    <${Why} job=${job} />
+    <${Figures} job=${job} />
+    <${Charts} detail=${detail} isFinal=${isFinal(job)} />
+    <${Log} log=${detail.log} state=${detail.logState} isFinal=${isFinal(job)} onOlder=${() => detail.loadOlder()}
+      download=${{ href: logUrl(id), name: `${id}.log` }} />
+    <${Confusion} matrix=${job.facts.confusion_matrix} names=${job.facts.class_names} />
+    <div class="details">
+      <div><${Artifacts} job=${job} /><${Facts} job=${job} /></div>
+      <${Config} job=${job} />
+    </div>
+  `;
+}
+
+function NotLoaded({ detail }) {
+  const { error } = detail;
+  if (error === null) return html`<p class="notice muted" role="status">${text.loading}</p>`;
+  if (error.status === 404 || error.status === 422) return html`<${Absent} heading=${text.notFound} note=${text.notFoundText} />`;
+  return html`<${Back} />
+    <p class="inline-error" role="alert">${text.failedToLoad}: ${error.message}
+      <button type="button" class="button button-small" onClick=${() => detail.retry()}>${strings.actions.tryAgain}</button></p>`;
+}
+
+function Absent({ heading, note }) {
+  return html`<section class="notice" role="status">
+    <h1>${heading}</h1>
+    <p class="muted">${note}</p>
+    <a class="button" href=${listHref({})}>${text.back}</a>
+  </section>`;
+}
+
+const Back = () => html`<a class="crumb" href=${listHref({})}>← ${text.back}</a>`;
+
+function Head({ job }) {
+  return html`<${Back} />
+    <div class="job-head">
+      <div class="job-title">
+        <h1>${job.job_name}</h1>
+        <p class="job-title-sub">
+          <${Status} job=${job} />
+          <span>${job.model_architecture ?? job.kind}</span>
+          ${job.attempt > 1 && html`<span>${text.attempt(job.attempt)}</span>`}
+          <time datetime=${job.created_at}>${strings.jobs.created(dateTime(job.created_at))}</time>
+          ${job.retry_of && html`<a href=${jobHref(job.retry_of)}>${text.retryOf} ${job.retry_of.slice(-8)}</a>`}
+        </p>
+      </div>
+      <${Actions} job=${job} />
+    </div>`;
+}
+
+function Actions({ job }) {
+  const [asked, setAsked] = useState(null); // "cancel" or "remove", while the dialog is open
+  const [busy, setBusy] = useState(null);
+  const [error, setError] = useState(null);
+  const act = async (name, work) => {
+    setBusy(name);
+    setError(null);
+    try {
+      await work();
+      setAsked(null);
+    } catch (problem) {
+      setError(problem.message);
+    }
+    setBusy(null);
+  };
+  const retry = () => act("retry", async () => go(jobHref((await api.retry(job.id)).id)));
+  const name = job.job_name;
+  const questions = {
+    cancel: {
+      title: strings.actions.cancelTitle,
+      text: isWaiting(job) ? strings.actions.cancelWaitingText(name) : strings.actions.cancelText(name),
+      action: strings.actions.cancel,
+      onConfirm: () => act("cancel", () => api.cancel(job.id)),
+    },
+    remove: {
+      title: strings.actions.removeTitle,
+      text: strings.actions.removeText(name),
+      action: strings.actions.remove,
+      onConfirm: () => act("remove", () => api.remove(job.id)),
+    },
+  };
+  const ask = (which) => {
+    setError(null);
+    setAsked(which);
+  };
+  return html`<div class="actions">
+    ${isFinal(job)
+      ? html`<button type="button" class="button button-primary" title=${strings.actions.retryTitle} disabled=${busy !== null}
+            onClick=${retry}>${busy === "retry" ? strings.actions.working : strings.actions.retry}</button>
+          <button type="button" class="button" disabled=${busy !== null || job.delete_requested} onClick=${() => ask("remove")}>
+            ${strings.actions.remove}</button>`
+      : html`<button type="button" class="button" disabled=${job.cancel_requested} onClick=${() => ask("cancel")}>
+          ${job.cancel_requested ? statusOf(job).label : strings.actions.cancel}</button>`}
+    ${error && !asked && html`<p class="inline-error" role="alert">${error}</p>`}
+    ${asked && html`<${Confirm} ...${questions[asked]} busy=${busy !== null} error=${error} onClose=${() => setAsked(null)} />`}
+  </div>`;
+}
+
+function Where({ job }) {
+  if (isWaiting(job) && job.progress_percent === 0) return null;
+  return html`<section class="panel job-progress" aria-label=${strings.jobs.columns.progress}>
+    <p class="job-progress-line">
+      <b>${percent(job.progress_percent)}</b>
+      ${job.stage && !isFinal(job) && html`<span class="job-stage">${job.stage}</span>`}
+      <span>${text.epoch(job.current_epoch, job.total_epochs)}</span>
+      ${text.estimated[job.progress_origin] && html`<span class="muted">(${text.estimated[job.progress_origin]})</span>`}
+      <span class="spacer"></span>
+      <${Time} job=${job} />
+    </p>
+    <${ProgressBar} job=${job} large />
+  </section>`;
+}
+
+function Time({ job }) {
+  const now = useNow(1000);
+  if (!job.started_at) return null;
+  const end = isFinal(job) ? Date.parse(job.completed_at) : now;
+  const spent = duration(end - Date.parse(job.started_at));
+  if (isFinal(job)) return html`<span class="muted">${text.took(spent)}</span>`;
+  return html`${job.eta_at && html`<${Eta} at=${job.eta_at} />`}<span class="muted">${text.elapsed(spent)}</span>`;
+}
+
+/** Why a job waits, was restarted, or failed. */
+function Why({ job }) {
+  if (job.status === "failed") {
+    return html`<section class="callout callout-failed" aria-labelledby="why">
+      <h2 id="why">${strings.failure[job.failure] ?? text.error}</h2>
+      ${job.error_message && html`<pre tabindex="0">${job.error_message}</pre>`}
+    </section>`;
+  }
+  if (isWaiting(job)) {
+    const place = job.queue_position ? strings.jobs.place(job.queue_position) : null;
+    return html`<section class="callout" aria-labelledby="why">
+      <h2 id="why">${place ?? strings.statusHelp[job.status]}</h2>
+      ${job.reason && html`<p>${job.reason}</p>`}
+      <p class="muted"><${Waited} since=${job.created_at} /></p>
+    </section>`;
+  }
+  if (!job.retry_message || isFinal(job)) return null;
+  return html`<section class="callout" aria-labelledby="why">
+    <h2 id="why">${text.restarted}</h2><p>${job.retry_message}</p>
+  </section>`;
+}
+
+const Waited = ({ since }) => html`<span class="num">${text.waited(duration(useNow(1000) - Date.parse(since)))}</span>`;

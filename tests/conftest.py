@@ -1,0 +1,5 @@
+"""Loads the shared fixtures."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.ray", "tests.fixtures.api", "tests.fixtures.s3"]

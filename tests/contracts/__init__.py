@@ -1,0 +1,1 @@
+"""One suite over every implementation of a port, and tests of the public surface."""

@@ -1,0 +1,1 @@
+"""The store's promises, held by SQLite and by a real PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Tests with Ray and real processes."""

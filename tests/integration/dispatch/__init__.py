@@ -1,0 +1,1 @@
+"""The dispatcher, the metrics actor and drivers as real processes, and what happens when they are killed."""

@@ -1,0 +1,1 @@
+"""The metrics actor and reporters in real processes that are killed."""

@@ -1,0 +1,1 @@
+"""Whole nodes: real processes, real Ray, real signals."""

@@ -1,0 +1,1 @@
+"""Tests of thornback.cli without Ray and without a network."""

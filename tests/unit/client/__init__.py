@@ -1,0 +1,1 @@
+"""Tests of thornback.client without Ray and without a network."""

@@ -1,0 +1,1 @@
+"""Datasets, without Ray or network."""

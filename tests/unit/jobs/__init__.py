@@ -1,0 +1,1 @@
+"""Job specifications, events and their fold."""

@@ -1,0 +1,1 @@
+"""Unit tests of the recorder, the reporter and the capture of output: no Ray."""

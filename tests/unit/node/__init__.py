@@ -1,0 +1,1 @@
+"""Tests of thornback.node without Ray and without a network."""

@@ -1,0 +1,126 @@
+"""What doctor finds, and what it says to do."""
+
+from __future__ import annotations
+
+import socket
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from thornback.node import checks, checks_software, checkup
+from thornback.node.checks import GIB, Level
+from thornback.settings import Settings
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.mark.parametrize(
+    ("torch", "vision", "audio", "level"),
+    [
+        ("2.13.0", "0.28.0", "2.11.0", Level.OK),
+        ("2.13.0+cpu", "0.28.0", "2.11.0", Level.OK),
+        ("2.13.0", "0.28.0", "2.13.0", Level.OK),
+        ("2.13.0", "0.27.0", "2.11.0", Level.ERROR),
+        ("2.12.0", "0.28.0", "2.11.0", Level.ERROR),
+        ("2.13.0", "0.28.0", "2.8.0", Level.ERROR),  # before torchaudio stood on the stable ABI
+        ("2.10.0", "0.25.0", "2.11.0", Level.ERROR),  # newer than its torch
+    ],
+)
+def test_torch_family(torch: str, vision: str, audio: str, level: Level) -> None:
+    check = checks_software.torch_family(torch, vision, audio)
+    assert check.level is level
+    assert (check.mend is None) == (level is Level.OK)
+
+
+def test_gpus_as_torch_sees_them() -> None:
+    [check] = checks_software.gpus(["13.0|True|1", f"NVIDIA H200|{139 * GIB}|9|0"], has_driver=True)
+    assert check.level is Level.OK
+    assert check.found == "NVIDIA H200, 139 GiB, compute capability 9.0, CUDA 13.0"
+
+
+@pytest.mark.parametrize(
+    ("line", "has_driver", "level"),
+    [("|False|0", False, Level.OK), ("|False|0", True, Level.WARNING), ("13.0|False|0", True, Level.WARNING)],
+)
+def test_no_gpu_is_only_worth_a_word_where_there_is_a_driver(line: str, has_driver: bool, level: Level) -> None:
+    [check] = checks_software.gpus([line], has_driver=has_driver)
+    assert check.level is level
+
+
+def test_a_taken_port_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        [check, *_] = checks.check_ports(Settings(home=tmp_path, port=port, dashboard_port=0))
+    assert check.level is Level.ERROR
+    assert "--port" in str(check.mend)
+
+
+def test_a_host_of_another_machine_is_an_error(tmp_path: Path) -> None:
+    [check] = checks.check_ports(Settings(home=tmp_path, host="203.0.113.1"))
+    assert (check.level, check.mend) == (Level.ERROR, "set THORNBACK_HOST to an address of this machine")
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "level"),
+    [(1, 100, Level.ERROR), (5, 50, Level.WARNING), (40, 50, Level.OK), (40, 10_000, Level.WARNING)],
+)
+def test_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, total: int, level: Level) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: Usage(total * GIB, 0, free * GIB))
+    assert {check.level for check in checks.check_disk(Settings(home=tmp_path / "not" / "yet"))} == {level}
+
+
+@pytest.mark.parametrize(
+    ("size", "level"), [(64 / 1024, Level.ERROR), (0.5, Level.WARNING), (2, Level.OK)]
+)  # 64 MiB is Docker's default
+def test_shared_memory(monkeypatch: pytest.MonkeyPatch, size: float, level: Level) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: Usage(size * GIB, 0, size * GIB))
+    shared = [check for check in checks.check_memory() if check.name == "shared memory"]
+    assert [check.level for check in shared] == [level]
+    assert level is Level.OK or "--shm-size" in str(shared[0].mend)
+
+
+def test_file_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _which: (1024, 4096))
+    [check] = checks.check_limits()
+    assert (check.level, "ulimit -n 4096" in str(check.mend)) == (Level.WARNING, True)
+
+
+def test_rays_authentication_and_dashboard(tmp_path: Path) -> None:
+    good = checkup.check_ray(Settings(home=tmp_path), {})
+    assert {check.level for check in good} == {Level.OK}
+    bad = checkup.check_ray(
+        Settings(home=tmp_path, dashboard_host="0.0.0.0"), {"RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": "x:1"}
+    )
+    assert [check.level for check in bad] == [Level.WARNING] * 3
+
+
+def test_an_open_api_is_a_warning(tmp_path: Path) -> None:
+    assert checkup.check_exposure(Settings(home=tmp_path))[0].level is Level.OK
+    assert checkup.check_exposure(Settings(home=tmp_path, host="0.0.0.0"))[0].level is Level.WARNING
+
+
+def test_database_new_old_present_and_away(tmp_path: Path, sqlite_url: str) -> None:
+    def level(url: str) -> Level:
+        return checkup.check_database(Settings(home=tmp_path, database_url=url))[0].level
+
+    assert level(f"sqlite:///{tmp_path / 'new.db'}") is Level.OK
+    assert not (tmp_path / "new.db").exists()
+    assert level(sqlite_url) is Level.OK
+    [check] = checkup.check_database(
+        Settings(home=tmp_path, database_url="postgresql://ada:secret@127.0.0.1:9/thornback")
+    )
+    assert check.level is Level.ERROR
+    assert "secret" not in check.found
+
+
+def test_storage_is_written_and_left_as_it_was(tmp_path: Path) -> None:
+    storage = tmp_path / "runs"
+    [check] = checkup.check_storage(Settings(home=tmp_path, storage=str(storage)))
+    assert check.level is Level.OK
+    assert list(storage.iterdir()) == []
+    (tmp_path / "file").write_text("not a folder")
+    [check] = checkup.check_storage(Settings(home=tmp_path, storage=str(tmp_path / "file")))
+    assert check.level is Level.ERROR

@@ -1,0 +1,1 @@
+"""Training jobs, in one process, without Ray."""

@@ -1,0 +1,1 @@
+"""Entry points of `ray job submit -- python -m train_jobs.<kind>`."""

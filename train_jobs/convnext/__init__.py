@@ -1,0 +1,1 @@
+"""Train a ConvNeXt classifier on audio."""

@@ -1,0 +1,108 @@
+"""Hands a plan to Ray Train and waits for the outcome."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import ray
+
+from thornback.artifacts.files import locate
+from thornback.jobs.convnext import TrainingConfig
+from train_jobs.convnext.plan import TRAIN_NAME, RunPlan
+from train_jobs.convnext.stopping import open_stop_signal
+
+# `ray.train.report`, and with it the end of a run, waits for the controller's next look: 2 s by default.
+TRAIN_SETTINGS = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1"}
+
+# Starts that fail because a node went away or nothing was free, each after a minute; -1 would be for ever.
+START_FAILURES = 3
+
+
+class Launcher:
+    """Runs plans one after the other and passes a request to stop on to whichever runs."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None  # what asked us to stop
+        self._stop: Any = None
+
+    def fit(self, plan: RunPlan) -> Any:
+        """Train; returns rank 0's Outcome. Raises Ray Train's errors."""
+        for name, value in TRAIN_SETTINGS.items():
+            os.environ.setdefault(name, value)
+        self._stop = open_stop_signal()
+        if self.signal is not None:
+            self._stop.set.remote()
+        # In a thread: `fit` would otherwise take Ctrl-C for itself and drop the workers where they are.
+        with ThreadPoolExecutor(1, thread_name_prefix="fit") as pool:
+            return pool.submit(_fit, plan, self._stop).result()
+
+    @contextmanager
+    def handling_signals(self) -> Iterator[None]:
+        """Within this, the first SIGTERM or Ctrl-C asks for a checkpoint and an end; the second ends at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            os._exit(128 + number)
+        self.signal = number
+        if self._stop is not None:
+            self._stop.set.remote()
+
+
+def wants_gpu(config: TrainingConfig) -> bool:
+    """`auto` takes GPUs where the cluster has any."""
+    if config.accelerator == "auto":
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return resources.get("GPU", 0.0) > 0
+    return config.accelerator == "gpu"
+
+
+def _fit(plan: RunPlan, stop: Any) -> Any:
+    # From where version 2 lives: ray.train picks between the two at run time, which no type checker follows.
+    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.v2.api.config import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+
+    from train_jobs.convnext.ray_worker import SCORE, run_worker
+
+    config = plan.config
+    place = locate(plan.folder.uri)
+    run_config: Any = RunConfig(
+        name=TRAIN_NAME,
+        storage_path=place.path,
+        storage_filesystem=place.fs,
+        # No retries here: Ray Train cannot tell a wrong shape from a lost machine, the driver can.
+        failure_config=FailureConfig(max_failures=0, controller_failure_limit=START_FAILURES),
+        # The best one by its score, and beside it the newest, which Ray Train never deletes.
+        checkpoint_config=CheckpointConfig(
+            num_to_keep=1, checkpoint_score_attribute=SCORE, checkpoint_score_order="min"
+        ),
+        logging_config=LoggingConfig(log_level="WARNING"),  # the run tells its own story
+    )
+    trainer = TorchTrainer(
+        run_worker,
+        train_loop_config={"plan": plan, "stop": stop},
+        torch_config=TorchConfig(backend="nccl" if plan.on_gpu else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=(config.min_devices, config.devices) if config.min_devices else config.devices,
+            use_gpu=plan.on_gpu,
+            resources_per_worker={"CPU": config.cpus_per_device, **({"GPU": 1} if plan.on_gpu else {})},
+        ),
+        run_config=run_config,
+    )
+    result: Any = trainer.fit()
+    return result.return_value

@@ -1,0 +1,71 @@
+"""What the driver decided and every worker needs to know. Made once, pickled to each worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from thornback.artifacts.files import join
+from thornback.jobs.convnext import TrainingConfig
+from thornback.jobs.events import Attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFolder:
+    """The addresses of everything that one run keeps; `uri` is a folder or s3://."""
+
+    uri: str
+
+    @property
+    def index(self) -> str:
+        """The clips and their split, as the first attempt found them."""
+        return join(self.uri, "dataset.parquet")
+
+    @property
+    def train(self) -> str:
+        """Ray Train's folder: checkpoints and its record of them."""
+        return join(self.uri, TRAIN_NAME)
+
+    @property
+    def tensorboard(self) -> str:
+        """Event files."""
+        return join(self.uri, "tensorboard")
+
+    @property
+    def result(self) -> str:
+        """Written last: where it is, the run has succeeded."""
+        return join(self.uri, "result.json")
+
+    def artifact(self, name: str) -> str:
+        """A file of the run's results."""
+        return join(self.uri, name)
+
+
+TRAIN_NAME = "train"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlflowTarget:
+    """Where the run is logged besides; the same MLflow run for every attempt."""
+
+    tracking_uri: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """One run."""
+
+    job_id: str | None  # None: no platform is there
+    config: TrainingConfig
+    folder: RunFolder
+    attempt: Attempt
+    namespace: str  # of the platform's actors
+    on_gpu: bool
+    pretrained_uri: str | None = None  # weights that every worker starts from, in the run's folder
+    resume_from: str | None = None  # a checkpoint of another run to start from
+    mlflow: MlflowTarget | None = None
+    # Passed on to timm on top of what the configuration says: depths and dims, for networks that timm
+    # has no name for.
+    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
