@@ -126,10 +126,46 @@ class BackendError(ThornbackError):
     code = "backend_error"
 
 
+class ProviderError(BackendError):
+    """A hosted trainer answered with an error; `details` has `provider`, `status` and the provider's own `text`."""
+
+    code = "provider_error"
+
+
+class ProviderRefused(ProviderError):
+    """It will not take this order, now or later: input, key, credit or a model that is not there."""
+
+    code = "provider_refused"
+
+
+class OrderUnknown(ProviderError):
+    """It knows no order with this id, or knows it no longer."""
+
+    code = "order_unknown"
+
+
+class AnswerLost(ProviderError):
+    """The answer to an order was lost: the provider may have taken it or not. Look before sending again."""
+
+    code = "answer_lost"
+
+
+class SignatureInvalid(ThornbackError):
+    """A webhook is unsigned, signed with another key, altered or too old."""
+
+    code = "signature_invalid"
+
+
 class Unavailable(ThornbackError):
     """Something that Thornback needs (database, actor, Ray) is away; trying again later may work."""
 
     code = "unavailable"
+
+
+class ProviderUnavailable(Unavailable):
+    """A provider does not answer, limits us (`details["retry_after_s"]`), or its breaker is open."""
+
+    code = "provider_unavailable"
 
 
 class StoreUnavailable(Unavailable):

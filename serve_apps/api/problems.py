@@ -16,7 +16,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from serve_apps.api.spec_body import UNKNOWN_KIND
 from thornback.errors import InvalidInput, ThornbackError
+from thornback.jobs.spec import SPEC_BY_KIND
 from thornback.log import get_logger
 
 MEDIA_TYPE = "application/problem+json"
@@ -24,6 +26,7 @@ RETRY_AFTER_S = 2  # an actor or a replica is back within this time after a cras
 
 STATUS: Mapping[str, int] = {
     "invalid_json": 400,
+    "signature_invalid": 401,
     "cross_origin": 403,
     "not_found": 404,
     "job_not_found": 404,
@@ -44,6 +47,11 @@ STATUS: Mapping[str, int] = {
     "invalid_settings": 500,
     "training_failed": 500,
     "backend_error": 502,
+    "provider_error": 502,
+    "provider_refused": 502,
+    "order_unknown": 404,
+    "answer_lost": 502,
+    "provider_unavailable": 503,
     "unavailable": 503,
     "store_unavailable": 503,
     "too_many_streams": 503,
@@ -172,12 +180,16 @@ def from_validation(items: Sequence[Any]) -> InvalidInput:
     """FastAPI's list of complaints as our error, with dotted field names (`config.epochs`)."""
     if any(item["type"] == "json_invalid" for item in items):
         return InvalidJson("the body is not valid JSON", errors=[{"field": "body", "message": _sentence(items[0])}])
-    errors = [{"field": _field(item["loc"]), "message": _sentence(item)} for item in items]
+    errors = [{"field": _field(item), "message": _sentence(item)} for item in items]
     return InvalidInput("; ".join(f"{item['field']}: {item['message']}" for item in errors), errors=errors)
 
 
-def _field(loc: Sequence[Any]) -> str:
-    where, *rest = loc
+def _field(item: Mapping[str, Any]) -> str:
+    if item["type"] == UNKNOWN_KIND:
+        return "kind"
+    where, *rest = item["loc"]
+    if where == "body" and rest and rest[0] in SPEC_BY_KIND:
+        rest = rest[1:]  # pydantic names the member of the union as if it were a field
     name = ".".join(str(part) for part in rest)
     return name or str(where)
 

@@ -18,7 +18,7 @@ from thornback.artifacts.files import join, locate
 from thornback.datasets import AudioDataset
 from thornback.errors import InvalidInput, ThornbackError, TrainingFailed
 from thornback.jobs.events import Attempt
-from thornback.jobs.spec import ConvNextSpec, parse_spec
+from thornback.jobs.spec import ConvNextSpec, JobSpec, parse_spec
 from thornback.jobs.status import FailureReason
 from thornback.metrics.actor import connect
 from thornback.metrics.reporter import NullReporter, Reporter, open_reporter
@@ -45,7 +45,7 @@ def run_job(job_id: str, *, attempt: int) -> int:
     number = Attempt(attempt)
     reporter = open_reporter(job_id, attempt=number, rank=-1, namespace=settings.namespace)
     driver = Driver(
-        spec=parse_spec(state.spec),
+        spec=_convnext(parse_spec(state.spec)),
         settings=settings,
         folder=RunFolder(uri=settings.run_uri(job_id)),
         reporter=ConsoleReporter(reporter, is_captured=False),
@@ -92,7 +92,13 @@ def read_spec(path: Path) -> ConvNextSpec:
         raise InvalidInput.field("config", f"{path} cannot be read: {error}") from error
     if not isinstance(body, dict):
         raise InvalidInput.field("config", f"{path} holds no JSON object")
-    return parse_spec(body if "job_name" in body else {"job_name": path.stem, "config": body})
+    return _convnext(parse_spec(body if "job_name" in body else {"job_name": path.stem, "config": body}))
+
+
+def _convnext(spec: JobSpec) -> ConvNextSpec:
+    if not isinstance(spec, ConvNextSpec):
+        raise InvalidInput.field("kind", f"this runs convnext and no {spec.kind}")
+    return spec
 
 
 @dataclass(kw_only=True)

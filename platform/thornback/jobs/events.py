@@ -28,7 +28,7 @@ class EventKind(StrEnum):
     DESCRIBED = "described"  # attempt, restart, facts{…}: what the run found out about itself
     METRICS = "metrics"  # epoch, batch, phase, values{name: float | None}
     LOG = "log"  # attempt, restart, rank, seq, lines[…]
-    ITEM = "item"  # one prediction of an image set
+    ITEM = "item"  # an order at a provider: item, order, status, provider, provider_id, …; see items.py
     ARTIFACT = "artifact"  # attempt, restart, name, type, uri, size_bytes, sha256
     CANCEL_REQUESTED = "cancel_requested"  # user, delete
     RETRIED = "retried"  # attempt, restart, reason, message
@@ -48,7 +48,7 @@ class JobEvent:
     """One fact about one job; `data` is JSON-ready (no NaN)."""
 
     job_id: str
-    source: str  # who says so: api, dispatcher, train, end
+    source: str  # who says so: api, dispatcher, train, provider, end
     key: str
     kind: EventKind
     at: datetime  # aware, UTC
@@ -61,6 +61,10 @@ class Attempt:
 
     number: int = 1
     restart: int = 0
+
+
+# The statuses of an item that end an order; they share one key, so that there is one end per order.
+_ITEM_ENDS = frozenset({"succeeded", "failed", "cancelled"})
 
 
 class EventFactory:
@@ -189,6 +193,39 @@ class EventFactory:
         key = f"artifact:{attempt.number}:{attempt.restart}:{name}:{at.timestamp():.6f}"
         data = {"name": name, "type": type, "uri": uri, "size_bytes": size_bytes, "sha256": sha256}
         return self._from_run("train", key, EventKind.ARTIFACT, attempt, at, **data)
+
+    def item(
+        self,
+        item: int,
+        *,
+        order: int,
+        status: str,
+        provider: str,
+        at: datetime,
+        provider_id: str | None = None,
+        **facts: Any,
+    ) -> JobEvent:
+        """An order at a provider reached a status (`ItemStatus`); each order has one end, whoever saw it.
+
+        Args:
+            item: its number within the job, from 1.
+            order: which order for this item, from 1.
+            status: an `ItemStatus`.
+            provider: who has the order.
+            at: when, by the provider's clock where it says so.
+            provider_id: the provider's id, as soon as it is known.
+            facts: for an end `via`, `error`, `outputs`; for `stored` `uri`, `content_type`, `size_bytes`, `sha256`.
+        """
+        step = "end" if status in _ITEM_ENDS else status
+        data = {
+            "item": item,
+            "order": order,
+            "status": status,
+            "provider": provider,
+            "provider_id": provider_id,
+            **facts,
+        }
+        return self._event("provider", f"item:{item}:{order}:{step}", EventKind.ITEM, at, **data)
 
     def succeeded(self, attempt: Attempt, *, at: datetime, summary: Mapping[str, Any] | None = None) -> JobEvent:
         """The end, with the run's own figures."""

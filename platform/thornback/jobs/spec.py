@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from thornback.errors import InvalidInput
 from thornback.jobs.convnext import TrainingConfig
+from thornback.jobs.image_set import ImageSetConfig
+from thornback.jobs.lora import RemoteLoraConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +62,49 @@ class ConvNextSpec(JobSpecBase):
         )
 
 
-# The union of all kinds. A body without `kind` is a convnext.
-JobSpec = ConvNextSpec
+Provider = Literal["replicate", "fal"]
 
-SPEC_BY_KIND: Mapping[str, type[ConvNextSpec]] = {"convnext": ConvNextSpec}
+# A slot of a provider, as the queue counts it.
+_ONE_SLOT = ResourceRequest(workers=1, min_workers=1, cpus=1.0, gpus=0.0)
+
+
+class RemoteSpecBase(JobSpecBase):
+    """What runs at a provider: it takes one of the provider's slots and no resources of the cluster."""
+
+    backend: Provider
+
+    @property
+    def total_epochs(self) -> int:
+        """None are told."""
+        return 0
+
+    def resources(self, *, cluster_has_gpu: bool) -> ResourceRequest:
+        """One slot."""
+        return _ONE_SLOT
+
+
+class RemoteLoraSpec(RemoteSpecBase):
+    """Train a LoRA at a hosted trainer."""
+
+    kind: Literal["lora"]
+    config: RemoteLoraConfig
+
+
+class ImageSetSpec(RemoteSpecBase):
+    """Generate a set of images at a provider."""
+
+    kind: Literal["image_set"]
+    config: ImageSetConfig
+
+
+# The union of all kinds. A body without `kind` is a convnext.
+JobSpec = ConvNextSpec | RemoteLoraSpec | ImageSetSpec
+
+SPEC_BY_KIND: Mapping[str, type[JobSpec]] = {
+    "convnext": ConvNextSpec,
+    "lora": RemoteLoraSpec,
+    "image_set": ImageSetSpec,
+}
 
 
 def parse_spec(body: Mapping[str, Any]) -> JobSpec:

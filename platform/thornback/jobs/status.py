@@ -40,6 +40,11 @@ class FailureReason(StrEnum):
     NODE_LOST = "node_lost"  # a machine left the cluster
     DRIVER_LOST = "driver_lost"  # the driver or its Ray job vanished
     SUBMIT_FAILED = "submit_failed"  # Ray did not take the job
+    PROVIDER_REFUSED = "provider_refused"  # a hosted trainer did not take the order: input, key, credit
+    PROVIDER_FAILED = "provider_failed"  # it took the order, and its run failed
+    PROVIDER_LOST = "provider_lost"  # it no longer knows the order, or never finished it
+    OUTPUT_LOST = "output_lost"  # it finished, but its files could not be fetched
+    PROVIDER_CANCELLED = "provider_cancelled"  # somebody ended it at the provider
 
     @property
     def is_retryable(self) -> bool:

@@ -77,6 +77,29 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A webhook whose signature was good; (provider, delivery_id) is unique, so that a repeat does nothing."""
+
+    provider: str
+    delivery_id: str
+    received_at: datetime
+    provider_id: str | None  # of the prediction, training or request that it is about
+    job_id: str | None  # ours, where it is known
+    item: int | None
+    status: str | None  # the provider's word
+    body: str  # as it came
+    problem: str | None = None  # why nothing could be done with it: it is a dead letter then
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What became of a delivery."""
+
+    is_new: bool  # False: the same delivery came before, and nothing was done
+    committed: int  # events that were new
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePlace:
     """A waiting job's place in line, 1 for the next, and why it waits."""
 
@@ -121,6 +144,17 @@ class Recorder(Protocol):
         """Make a job. Raises IdempotencyConflict where the key came before with another body.
 
         Calling again with the same `job_id` makes nothing and gives the same answer.
+        """
+        ...
+
+    async def receive(self, delivery: Delivery, events: Sequence[JobEvent], *, new: NewJob | None = None) -> Receipt:
+        """Commit a delivery and the events that it means, all or nothing, together with whatever else waits.
+
+        Args:
+            delivery: kept in the inbox; one with a `problem` as a dead letter. A dead letter that comes
+                again without its problem is put right.
+            events: of one job; repeats are dropped as in `record`.
+            new: the job that the events belong to, made where it does not exist.
         """
         ...
 

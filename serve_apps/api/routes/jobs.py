@@ -19,6 +19,7 @@ from serve_apps.api.examples import CREATE_EXAMPLES
 from serve_apps.api.principal import Caller
 from serve_apps.api.problems import UnsupportedMediaType
 from serve_apps.api.schemas import CancelAnswer, Deleting, JobCreated, JobDetail, JobList, RetryRequest
+from serve_apps.api.spec_body import SpecBody
 from serve_apps.api.urls import base_url
 from thornback.errors import InvalidInput, JobIsActive, JobIsFinal
 from thornback.jobs.events import EventFactory, EventKind
@@ -73,7 +74,7 @@ async def create_job(
     context: Context,
     caller: Caller,
     response: Response,
-    spec: Annotated[JobSpec, Body(openapi_examples=CREATE_EXAMPLES)],
+    spec: Annotated[SpecBody, Body(openapi_examples=CREATE_EXAMPLES)],
     idempotency_key: IdempotencyKey = None,
 ) -> JobCreated:
     """Put a job in the queue. Everything left out of `config` gets its default."""

@@ -20,7 +20,7 @@ from tests.contracts.store.conftest import NOW, RUN, Store, epoch_row
 from tests.contracts.store.source_database import DONE, FAILED, RUNNING, WAITING, make_source_database
 from thornback.errors import StoreUnavailable
 from thornback.jobs.events import EventFactory, EventKind
-from thornback.jobs.spec import parse_spec
+from thornback.jobs.spec import ConvNextSpec, parse_spec
 from thornback.jobs.status import FailureReason, JobStatus
 from thornback.store.engine import open_engine
 from thornback.store.migrate import alembic_config, current_revision, head_revision, migration_connection, upgrade
@@ -126,7 +126,9 @@ def test_rows_of_the_source_are_kept(source_url: str) -> None:
         )
         assert [state.fact(name) for name in ("dataset_size", "train_samples", "val_samples")] == [1000, 800, 200]
         assert (state.fact("mlflow_run_id"), state.submission_id) == ("abc", "celery-1")
-        assert parse_spec(state.spec).config.batch_size == 32
+        spec = parse_spec(state.spec)
+        assert isinstance(spec, ConvNextSpec)
+        assert spec.config.batch_size == 32
 
         failed = store.reader.job(FAILED).state
         assert (failed.status, failed.failure) == (JobStatus.FAILED, FailureReason.EXCEPTION)

@@ -1,0 +1,1 @@
+"""Text that a trainer printed -> how far it is. Pure."""

@@ -1,0 +1,1 @@
+"""Webhooks that come in: their signatures, what they mean, dead letters."""
