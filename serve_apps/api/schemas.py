@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from thornback.jobs.status import FailureReason, JobStatus
+
+ProgressOrigin = Literal["reported", "parsed", "estimated"]
 
 EXAMPLE_ID = "01935c1e-6f4a-7c3e-9b1d-2f6a8c0d4e11"
 
@@ -64,6 +66,10 @@ class JobSummary(Wire):
     current_epoch: int
     total_epochs: int
     progress_percent: float = Field(ge=0, le=100)
+    progress_origin: ProgressOrigin | None = Field(
+        description="Where the newest progress is from: `reported` by the run, `parsed` from what it printed, or "
+        "`estimated` from the time; null before the first."
+    )
     eta_at: datetime | None
     eta_seconds: float | None
     train_loss: float | None
@@ -74,6 +80,14 @@ class JobSummary(Wire):
     best_epoch: int | None
     best_val_loss: float | None
     model_architecture: str | None
+    provider: str | None = Field(description="Who runs it, where that is not this cluster.", examples=["replicate"])
+    provider_id: str | None = Field(description="The id that the provider gave it.")
+    provider_url: str | None = Field(description="The provider's page about it, for people.")
+    cost_estimate_usd: float | None = Field(description="Made before the start.")
+    cost_usd: float | None = Field(description="From what the provider measured, as soon as it says.")
+    images_total: int | None = Field(description="Image sets: how many images are wanted.")
+    images_done: int | None
+    images_failed: int | None
     attempt: int = Field(description="Which submission this is; 0 before the first.")
     submission_id: str | None
     celery_task_id: str | None
@@ -96,6 +110,13 @@ class Job(JobSummary):
     val_samples: int | None
     checkpoint_path: str | None
     onnx_model_path: str | None
+    provider_version: str | None = Field(description="Replicate: `owner/name:version` that a training made.")
+    input_images_url: str | None = Field(description="What was trained on; stored on success, like the next five.")
+    trigger_word: str | None
+    captioning: str | None = Field(examples=["automatic", "manual", "disabled"])
+    training_steps: int | None
+    predict_time: float | None = Field(description="Seconds that the provider worked.")
+    total_time: float | None = Field(description="Seconds from the order to the end.")
     mlflow_run_id: str | None
     resume_from: str | None
     retry_message: str | None = Field(description="Why the present attempt was needed.")

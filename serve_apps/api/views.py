@@ -16,6 +16,30 @@ from thornback.store.page import JobRow
 from thornback.store.rows import MetricRow
 
 API_PREFIX = "/api/v1/training"
+# Facts that have a member of their own, with the type of it: in the list as well, or on the whole job only.
+# A webhook's input says what its sender wrote there, so what has another type is left out.
+SUMMARY_FACTS: Mapping[str, type] = {
+    "provider_id": str,
+    "provider_url": str,
+    "cost_estimate_usd": float,
+    "cost_usd": float,
+    "images_total": int,
+    "images_done": int,
+    "images_failed": int,
+}
+JOB_FACTS: Mapping[str, type] = {
+    "dataset_size": int,
+    "train_samples": int,
+    "val_samples": int,
+    "mlflow_run_id": str,
+    "provider_version": str,
+    "input_images_url": str,
+    "trigger_word": str,
+    "captioning": str,
+    "training_steps": int,
+    "predict_time": float,
+    "total_time": float,
+}
 METRIC_COLUMNS = (*HEADLINE_METRICS, "gradient_norm")
 
 
@@ -51,12 +75,9 @@ def full(row: JobRow, now: datetime) -> Job:
         config=dict(job.spec.get("config", {})),
         max_retries=job.spec.get("max_retries", 0),
         metrics={name: latest.value for name, latest in sorted(job.latest.items())},
-        dataset_size=job.fact("dataset_size"),
-        train_samples=job.fact("train_samples"),
-        val_samples=job.fact("val_samples"),
+        **_facts(job, JOB_FACTS),
         checkpoint_path=job.artifact_uri("checkpoint"),
         onnx_model_path=job.artifact_uri("onnx"),
-        mlflow_run_id=job.fact("mlflow_run_id"),
         resume_from=job.resume_from,
         retry_message=job.retry_message,
         facts={name: fact.value for name, fact in sorted(job.facts.items())},
@@ -95,6 +116,7 @@ def status_message(job: JobState, *, event_id: int, now: datetime) -> dict[str, 
         "current_epoch": job.current_epoch,
         "total_epochs": job.total_epochs,
         "progress_percent": job.progress_percent,
+        "progress_origin": _origin(job),
         "metrics": {name: job.metric(name) for name in HEADLINE_METRICS},
         "error_message": job.error_message,
         "timestamp": wire_time(now),
@@ -107,6 +129,7 @@ def status_message(job: JobState, *, event_id: int, now: datetime) -> dict[str, 
         "cancel_requested": job.cancel_requested,
         "best_epoch": job.best_epoch,
         "best_val_loss": job.best_val_loss,
+        **_facts(job, SUMMARY_FACTS),
     }
 
 
@@ -157,6 +180,29 @@ def artifact_url(job_id: str, name: str) -> str:
     return f"{API_PREFIX}/jobs/{job_id}/artifacts/{quote(name)}"
 
 
+def provider(job: JobState) -> str | None:
+    """Who runs a job, None where it is this cluster."""
+    return None if job.backend == "ray" else job.backend
+
+
+def _facts(job: JobState, wanted: Mapping[str, type]) -> dict[str, Any]:
+    return {name: _of_type(job.fact(name), kind) for name, kind in wanted.items()}
+
+
+def _of_type(value: Any, kind: type) -> Any:
+    if isinstance(value, bool) or value is None:
+        return None
+    if kind is str:
+        return str(value) if isinstance(value, str | int | float) else None
+    if not isinstance(value, int | float):
+        return None
+    return kind(value) if kind is float or value == int(value) else None
+
+
+def _origin(job: JobState) -> str | None:
+    return job.progress_origin if job.progress > 0 or job.status.is_final else None
+
+
 def _artifact(job_id: str, artifact: Artifact) -> ArtifactOut:
     return ArtifactOut(
         name=artifact.name,
@@ -188,12 +234,15 @@ def _summary_fields(job: JobState, queue: QueuePlace | None, now: datetime) -> d
         "current_epoch": job.current_epoch,
         "total_epochs": job.total_epochs,
         "progress_percent": job.progress_percent,
+        "progress_origin": _origin(job),
         "eta_at": eta_at,
         "eta_seconds": None if eta_at is None else max(0.0, (eta_at - now).total_seconds()),
         **{name: job.metric(name) for name in HEADLINE_METRICS},
         "best_epoch": job.best_epoch,
         "best_val_loss": job.best_val_loss,
         "model_architecture": job.model_architecture,
+        "provider": provider(job),
+        **_facts(job, SUMMARY_FACTS),
         "attempt": job.attempt,
         "submission_id": job.submission_id,
         "celery_task_id": job.submission_id,
