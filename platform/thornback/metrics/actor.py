@@ -18,7 +18,18 @@ from thornback.errors import BackendError, ThornbackError, Unavailable
 from thornback.jobs.events import JobEvent
 from thornback.jobs.state import JobState
 from thornback.log import configure_logging
-from thornback.metrics.port import Ack, Created, NewJob, Page, QueuePlace, Recorder, RecorderHealth, Speaker
+from thornback.metrics.port import (
+    Ack,
+    Created,
+    Delivery,
+    NewJob,
+    Page,
+    QueuePlace,
+    Receipt,
+    Recorder,
+    RecorderHealth,
+    Speaker,
+)
 from thornback.settings import Settings
 
 METRICS_ACTOR = "thornback-metrics"
@@ -69,6 +80,16 @@ class MetricsActor:
     async def create(self, new: NewJob) -> Created:
         """See Recorder."""
         return await self._recorder.create(new)
+
+    @ray.method(concurrency_group="write")
+    async def receive(self, delivery: Delivery, events: Sequence[JobEvent], new: NewJob | None = None) -> Receipt:
+        """See Recorder."""
+        return await self._recorder.receive(delivery, events, new=new)
+
+    @ray.method(concurrency_group="write")
+    async def discard(self, delivery_id: int) -> None:
+        """See Recorder."""
+        await self._recorder.discard(delivery_id)
 
     @ray.method(concurrency_group="write")
     async def set_queue(self, places: Mapping[str, QueuePlace]) -> None:
@@ -163,6 +184,15 @@ class ActorRecorder(Recorder):
         """See Recorder."""
         created: Created = await self._call(lambda actor: actor.create.remote(new), CALL_S)
         return created
+
+    async def receive(self, delivery: Delivery, events: Sequence[JobEvent], *, new: NewJob | None = None) -> Receipt:
+        """See Recorder."""
+        receipt: Receipt = await self._call(lambda actor: actor.receive.remote(delivery, list(events), new), CALL_S)
+        return receipt
+
+    async def discard(self, delivery_id: int) -> None:
+        """See Recorder."""
+        await self._call(lambda actor: actor.discard.remote(delivery_id), CALL_S)
 
     async def poll(self, cursor: int, *, timeout_s: float, limit: int = 1000) -> Page:
         """See Recorder."""

@@ -18,9 +18,11 @@ from thornback.metrics.feed import Feed
 from thornback.metrics.port import (
     Ack,
     Created,
+    Delivery,
     NewJob,
     Page,
     QueuePlace,
+    Receipt,
     Recorder,
     RecorderHealth,
     Speaker,
@@ -108,6 +110,17 @@ class LocalRecorder(Recorder):
         call = OperationCall(run=run, job_ids=(new.job_id,))
         created: Created = await asyncio.wrap_future(self._committer.operate(call))
         return created
+
+    async def receive(self, delivery: Delivery, events: Sequence[JobEvent], *, new: NewJob | None = None) -> Receipt:
+        """See Recorder."""
+        if new is not None:
+            await self.create(new)
+        ack = await self.record([] if delivery.problem else events)
+        return Receipt(is_new=True, committed=ack.committed, problem=delivery.problem)
+
+    async def discard(self, delivery_id: int) -> None:
+        """See Recorder."""
+        raise NotImplementedError("dead letters are not kept yet")
 
     async def set_queue(self, places: Mapping[str, QueuePlace]) -> None:
         """See Recorder."""

@@ -96,7 +96,8 @@ class Receipt:
     """What became of a delivery."""
 
     is_new: bool  # False: the same delivery came before, and nothing was done
-    committed: int  # events that were new
+    committed: int  # events that were new, the job's creation included
+    problem: str | None = None  # why it is kept as a dead letter, None where its events were committed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +154,16 @@ class Recorder(Protocol):
         Args:
             delivery: kept in the inbox; one with a `problem` as a dead letter. A dead letter that comes
                 again without its problem is put right.
-            events: of one job; repeats are dropped as in `record`.
-            new: the job that the events belong to, made where it does not exist.
+            events: of one job; repeats are dropped as in `record`. Not committed with a `problem`.
+            new: the job that the events belong to, made where it does not exist. One that was deleted is
+                not made again.
+
+        A delivery whose job does not exist, or whose events cannot be stored, is kept as a dead letter.
         """
+        ...
+
+    async def discard(self, delivery_id: int) -> None:
+        """Remove a dead letter by the number of its row. Unknown numbers and applied deliveries are left alone."""
         ...
 
     async def poll(self, cursor: int, *, timeout_s: float, limit: int = 1000) -> Page:
