@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AliasChoices, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from thornback.errors import SettingsError
@@ -20,6 +20,20 @@ ENV_PREFIX = "THORNBACK_"
 
 def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
+
+
+class AlertRule(BaseModel):
+    """When failed jobs are worth an alert; what is left out concerns every job."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    failures: Annotated[int, Field(ge=1, le=1000, description="So many …")] = 1
+    within_minutes: Annotated[float, Field(gt=0, le=10_080, description="… within so long.")] = 60.0
+    kind: str | None = None  # e.g. lora
+    backend: str | None = None  # e.g. replicate
+    reason: str | None = None  # a FailureReason, e.g. out_of_memory
+    tags: dict[str, str] = {}  # all of them
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
@@ -119,6 +133,13 @@ class Settings(BaseSettings):
         Field(gt=0, description="Applied webhooks are kept for so long; dead letters until somebody deletes them."),
     ] = 30.0
 
+    alerts: Annotated[
+        list[AlertRule],
+        Field(
+            description="When failed jobs are worth an alert, a JSON list, e.g. "
+            '[{"name": "prod", "tags": {"env": "prod"}}, {"name": "many", "failures": 3, "within_minutes": 60}].'
+        ),
+    ] = [AlertRule(name="three within the hour", failures=3)]
     mlflow_tracking_uri: Annotated[
         str | None, Field(description="Runs are also written to this MLflow; empty: to none.")
     ] = None

@@ -17,7 +17,7 @@ import thornback
 from serve_apps.api import openapi, problems
 from serve_apps.api.context import ApiContext, HealthCheck
 from serve_apps.api.guard import SECURITY_HEADERS, Guard
-from serve_apps.api.routes import artifacts, events, health, jobs, kinds, logs, metrics, socket
+from serve_apps.api.routes import alerts, artifacts, events, health, jobs, kinds, logs, metrics, socket
 from thornback.metrics.port import Recorder
 from thornback.settings import Settings
 from thornback.store.read import StoreReader
@@ -50,7 +50,7 @@ def create_app(
         ray_health=ray_health,
     )
     app = _bare_app(context)
-    for noun in (jobs, metrics, logs, artifacts, events, kinds, health):
+    for noun in (jobs, metrics, logs, artifacts, events, kinds, alerts, health):
         app.include_router(noun.router, responses=openapi.PROBLEM)
     app.include_router(socket.router, prefix="/ws")
     # Only what no route matches is looked up among the console's files, so that a wrong method stays a 405.

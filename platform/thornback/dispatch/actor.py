@@ -63,9 +63,11 @@ class DispatcherActor:
 
     async def _main(self) -> None:
         # Loaded in the actor's own process: whoever starts it needs no SQL.
+        from thornback.dispatch.alerts import AlertWatch
         from thornback.dispatch.dispatcher import Dispatcher
         from thornback.metrics.actor import ActorRecorder, connect
         from thornback.store.engine import open_engine
+        from thornback.store.failures import read_failures
         from thornback.store.read import StoreReader
 
         recorder: ActorRecorder | None = None
@@ -75,15 +77,22 @@ class DispatcherActor:
             except Unavailable as error:
                 self._connecting = error.message
                 await asyncio.sleep(_CONNECT_RETRY_S)
+        engine = open_engine(self._settings.database_url)
         dispatcher = Dispatcher(
             recorder=recorder,
-            reader=StoreReader(open_engine(self._settings.database_url)),
+            reader=StoreReader(engine),
             backends=[RayClusterBackend(self._settings, entrypoints=self._entrypoints)],
             settings=self._settings,
             now=lambda: datetime.now(UTC),
         )
+        alerts = AlertWatch(
+            recorder=recorder,
+            failures=lambda since: read_failures(engine, since=since),
+            rules=self._settings.alerts,
+            now=lambda: datetime.now(UTC),
+        )
         self._dispatcher = dispatcher
-        await dispatcher.run()
+        await asyncio.gather(dispatcher.run(), alerts.run())
 
 
 def start_dispatcher(settings: Settings, *, entrypoints: Mapping[str, str] = ENTRYPOINTS) -> ActorHandle[Any]:

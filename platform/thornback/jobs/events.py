@@ -35,6 +35,7 @@ class EventKind(StrEnum):
     SUCCEEDED = "succeeded"  # attempt, summary{…}
     FAILED = "failed"  # attempt, reason, message
     CANCELLED = "cancelled"  # message
+    ALERT = "alert"  # rule, message, job_ids; on the job whose failure made the rule hold
     DELETED = "deleted"  # the tombstone that streams carry after the job's rows are gone
 
     @property
@@ -48,7 +49,7 @@ class JobEvent:
     """One fact about one job; `data` is JSON-ready (no NaN)."""
 
     job_id: str
-    source: str  # who says so: api, dispatcher, train, provider, end
+    source: str  # who says so: api, dispatcher, train, provider, alerts, end
     key: str
     kind: EventKind
     at: datetime  # aware, UTC
@@ -239,6 +240,10 @@ class EventFactory:
     def cancelled(self, *, at: datetime, message: str = "cancelled on request") -> JobEvent:
         """The end, because somebody asked for it."""
         return self._event("end", "end", EventKind.CANCELLED, at, message=message)
+
+    def alert(self, *, rule: str, message: str, job_ids: list[str], at: datetime) -> JobEvent:
+        """This job's failure made a rule hold; a rule holds once for a failure, whoever notices."""
+        return self._event("alerts", f"alert:{rule}", EventKind.ALERT, at, rule=rule, message=message, job_ids=job_ids)
 
     def _from_run(
         self, source: str, key: str, kind: EventKind, attempt: Attempt, at: datetime, **data: Any

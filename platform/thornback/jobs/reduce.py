@@ -250,5 +250,6 @@ _FOLDS: Mapping[EventKind, Callable[[JobState, JobEvent], JobState]] = {
     EventKind.SUCCEEDED: _succeeded,
     EventKind.FAILED: _failed,
     EventKind.CANCELLED: _cancelled,
+    EventKind.ALERT: _unchanged,
     EventKind.DELETED: _unchanged,
 }

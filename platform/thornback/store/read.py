@@ -49,6 +49,11 @@ class StoreReader:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
+    @property
+    def engine(self) -> sa.Engine:
+        """For questions that have a module of their own."""
+        return self._engine
+
     def ping(self) -> None:
         """Raises StoreUnavailable where the database is away or has no tables yet."""
         with self._snapshot() as connection:

@@ -1,0 +1,39 @@
+"""Failed jobs for which a rule held."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+
+from serve_apps.api.context import Context
+from serve_apps.api.period import Since, Until, period
+from serve_apps.api.report_schemas import AlertList, AlertOut
+from thornback.jobs.alerts import find_alerts, history_needed
+from thornback.store.failures import read_failures
+
+router = APIRouter(prefix="/api/v1/alerts", tags=["reports"])
+
+
+@router.get("", summary="Alerts")
+async def list_alerts(context: Context, since: Since = None, until: Until = None) -> AlertList:
+    """Failures that made a rule of the setting `alerts` hold, the newest first.
+
+    They follow from the failed jobs that are in the database and the rules as they are now. As they happen
+    they are also in the log of the dispatcher and, as events of the kind `alert`, on the streams.
+    """
+    rules = context.settings.alerts
+    begin, end = period(since, until, now=datetime.now(UTC))
+    history = await context.read(
+        lambda store: read_failures(store.engine, since=begin - history_needed(rules), until=end)
+    )
+    alerts = [alert for alert in find_alerts(rules, history) if alert.at >= begin]
+    return AlertList(
+        rules=list(rules),
+        alerts=[
+            AlertOut(
+                rule=alert.rule, at=alert.at, job_id=alert.job_id, job_ids=list(alert.job_ids), message=alert.message
+            )
+            for alert in reversed(alerts)
+        ],
+    )
