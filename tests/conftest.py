@@ -2,4 +2,10 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.ray", "tests.fixtures.api", "tests.fixtures.s3"]
+pytest_plugins = [
+    "tests.fixtures.postgres",
+    "tests.fixtures.ray",
+    "tests.fixtures.api",
+    "tests.fixtures.s3",
+    "tests.fixtures.web",
+]

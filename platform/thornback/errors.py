@@ -150,6 +150,18 @@ class AnswerLost(ProviderError):
     code = "answer_lost"
 
 
+class FetchFailed(ThornbackError):
+    """A file on the web cannot be had: refused, too large, of another type. `details["url"]` is without secrets."""
+
+    code = "fetch_failed"
+
+
+class OutputGone(FetchFailed):
+    """The file is there no longer; hosted trainers delete their results after about an hour."""
+
+    code = "output_gone"
+
+
 class SignatureInvalid(ThornbackError):
     """A webhook is unsigned, signed with another key, altered or too old."""
 

@@ -51,6 +51,8 @@ STATUS: Mapping[str, int] = {
     "provider_refused": 502,
     "order_unknown": 404,
     "answer_lost": 502,
+    "fetch_failed": 502,
+    "output_gone": 502,
     "provider_unavailable": 503,
     "unavailable": 503,
     "store_unavailable": 503,

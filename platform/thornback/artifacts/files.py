@@ -38,6 +38,11 @@ class Location:
     def __truediv__(self, name: str) -> Location:
         return Location(self.fs, posixpath.join(self.path, name))
 
+    @property
+    def is_local(self) -> bool:
+        """True where `path` is one of this machine's own file system."""
+        return isinstance(self.fs, pafs.LocalFileSystem)
+
     def exists(self) -> bool:
         """True for a file or a folder."""
         return bool(self.fs.get_file_info(self.path).type != pafs.FileType.NotFound)

@@ -1,0 +1,30 @@
+"""Where things lie below the storage, other than in the run folder of their job."""
+
+from __future__ import annotations
+
+import re
+
+from thornback.artifacts.files import join
+
+_UNFIT = re.compile(r"[^\w.-]+")
+
+
+def images_uri(storage: str, job_id: str) -> str:
+    """The folder of an image set."""
+    return join(storage, "training-images", job_id)
+
+
+def image_uri(storage: str, job_id: str, character: str, number: int) -> str:
+    """One image of a set, always a JPEG: `training-images/{job_id}/{character}_training_XX.jpg`; numbers begin at 1."""
+    return join(images_uri(storage, job_id), image_name(character, number))
+
+
+def image_name(character: str, number: int) -> str:
+    """`{character}_training_XX.jpg`, with what does not belong into a file name replaced."""
+    stem = _UNFIT.sub("_", character).strip("._") or "character"
+    return f"{stem[:80]}_training_{number:02d}.jpg"
+
+
+def uploads_uri(storage: str) -> str:
+    """The folder of datasets that people sent."""
+    return join(storage, "datasets")

@@ -1,0 +1,1 @@
+"""Files: fetching, unpacking, telling what they are."""
