@@ -72,7 +72,14 @@ class ItemState:
 
 
 def reduce_item(item: ItemState, event: JobEvent) -> ItemState:
-    """Fold an ITEM event of the same item."""
+    """Fold an ITEM event of the same item.
+
+    The newest order's events alone count, whenever the others arrive. Each of its statuses has one event
+    (the three ends share theirs), so that their order does not matter either.
+
+    Raises:
+        ValueError: it is about another item, or `sent` without the provider's id.
+    """
     if event.kind is not EventKind.ITEM or (event.job_id, event.data["item"]) != (item.job_id, item.item):
         raise ValueError(f"{event.kind} of job {event.job_id} folded into item {item.item} of job {item.job_id}")
     data = event.data
@@ -83,7 +90,7 @@ def reduce_item(item: ItemState, event: JobEvent) -> ItemState:
         item = ItemState(job_id=item.job_id, item=item.item, order=order, provider=data["provider"])
     status = ItemStatus(data["status"])
     item = _with_facts(item, status, event)
-    # The end that came first stands, whatever a later one says; only files can follow it.
+    # Should a second end reach this function all the same, the first stands; only files can follow it.
     if status.rank > item.status.rank:
         item = replace(item, status=status)
     return item
@@ -101,9 +108,7 @@ def reduce_items(items: dict[int, ItemState], events: Iterable[JobEvent]) -> dic
 
 def _with_facts(item: ItemState, status: ItemStatus, event: JobEvent) -> ItemState:
     data = event.data
-    changes: dict[str, Any] = {}
-    if item.provider_id is None and data.get("provider_id") is not None:
-        changes["provider_id"] = data["provider_id"]
+    changes: dict[str, Any] = {"provider_id": _provider_id(item, status, data.get("provider_id"))}
     if status is ItemStatus.INTENDED:
         changes["intended_at"] = event.at
     elif status is ItemStatus.SENT:
@@ -119,3 +124,17 @@ def _with_facts(item: ItemState, status: ItemStatus, event: JobEvent) -> ItemSta
             "outputs": tuple(data.get("outputs") or ()),
         }
     return replace(item, **changes)
+
+
+def _provider_id(item: ItemState, status: ItemStatus, told: str | None) -> str | None:
+    """The id that our own call was answered with; before that answer, the smallest that anybody told.
+
+    Two ids for one order mean that it was taken twice: whichever is told first must not decide.
+    """
+    if status is ItemStatus.SENT:
+        if not told:
+            raise ValueError(f"item {item.item} of job {item.job_id} was sent, but its provider's id is missing")
+        return told
+    if item.sent_at is not None or told is None:
+        return item.provider_id
+    return told if item.provider_id is None else min(item.provider_id, told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from thornback.jobs.state import HEADLINE_METRICS, JobState
@@ -34,6 +35,7 @@ def job_columns(job: JobState) -> dict[str, Any]:
     }
     columns |= _where_it_stands(job)
     columns |= _what_it_measured(job)
+    columns |= _at_the_provider(job)
     return columns
 
 
@@ -59,7 +61,6 @@ def _where_it_stands(job: JobState) -> dict[str, Any]:
 def _what_it_measured(job: JobState) -> dict[str, Any]:
     columns: dict[str, Any] = {name: job.metric(name) for name in HEADLINE_METRICS}
     columns |= {name: _int(job.fact(name), 2**63 - 1) for name in ("dataset_size", "train_samples", "val_samples")}
-    run_id = job.fact("mlflow_run_id")
     return columns | {
         "current_epoch": _int(job.current_epoch) or 0,
         "total_epochs": _int(job.total_epochs) or 0,
@@ -68,7 +69,25 @@ def _what_it_measured(job: JobState) -> dict[str, Any]:
         "best_val_loss": job.best_val_loss,
         "checkpoint_path": _cut(job.artifact_uri("checkpoint")),
         "onnx_model_path": _cut(job.artifact_uri("onnx")),
-        "mlflow_run_id": _cut(run_id, 255) if isinstance(run_id, str) else None,
+        "mlflow_run_id": _str(job.fact("mlflow_run_id"), 255),
+    }
+
+
+def _at_the_provider(job: JobState) -> dict[str, Any]:
+    config = job.spec.get("config", {})
+    elsewhere = None if job.backend == "ray" else job.backend
+    return {
+        "input_images_url": _str(job.fact("input_images_url")),
+        "trigger_word": _str(job.fact("trigger_word"), 255),
+        "captioning": _str(job.fact("captioning"), 50),
+        "training_steps": _int(job.fact("training_steps")),
+        "predict_time": _float(job.fact("predict_time")),
+        "total_time": _float(job.fact("total_time")),
+        "provider": _str(job.fact("provider"), 50) or _cut(elsewhere, 50),
+        "provider_id": _str(job.fact("provider_id"), 255),
+        "trainer": _str(job.fact("trainer"), 200) or _str(config.get("trainer"), 200),
+        "cost_estimate_usd": _float(job.fact("cost_estimate_usd")),
+        "cost_usd": _float(job.fact("cost_usd")),
     }
 
 
@@ -88,6 +107,17 @@ def without_nul(value: Any) -> Any:
 
 def _cut(text: Any, length: int | None = None) -> str | None:
     return None if text is None else clean_text(str(text))[:length]
+
+
+def _str(value: Any, length: int | None = None) -> str | None:
+    return _cut(value, length) if isinstance(value, str) else None
+
+
+def _float(value: Any) -> float | None:
+    """A time or a price."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if isfinite(value) and value >= 0 else None
 
 
 def _int(value: Any, most: int = MAX_INT) -> int | None:

@@ -60,6 +60,10 @@ class TrainingJob(Table, table=True):
         sa.Index("ix_training_jobs_priority", "priority", "id"),
         sa.Index("ix_training_jobs_is_active", "is_active", "created_at", "id"),
         sa.Index("ix_training_jobs_queue_position", "queue_position"),
+        sa.Index("ix_training_jobs_trigger_word", "trigger_word"),
+        sa.Index("ix_training_jobs_completed_at", sa.desc(sa.column("completed_at"))),
+        # what trainings of one trainer took, the newest first
+        sa.Index("ix_training_jobs_trainer", "provider", "trainer", "completed_at"),
     )
 
     id: str = Field(sa_type=Uuid, primary_key=True)
@@ -109,6 +113,19 @@ class TrainingJob(Table, table=True):
     checkpoint_path: str | None = _text()
     onnx_model_path: str | None = _text()
     mlflow_run_id: str | None = _text(255)
+
+    # of jobs at a provider; the first six are known once a training has succeeded
+    input_images_url: str | None = _text()
+    trigger_word: str | None = _text(255)
+    captioning: str | None = _text(50)
+    training_steps: int | None = None
+    predict_time: float | None = _float()  # seconds on the provider's machine
+    total_time: float | None = _float()  # seconds from the order to the end
+    provider: str | None = _text(50)
+    provider_id: str | None = _text(255)  # what the provider calls the job
+    trainer: str | None = _text(200)  # its name in the catalogue
+    cost_estimate_usd: float | None = _float()
+    cost_usd: float | None = _float()
 
     failure: str | None = _text(50)
     error_message: str | None = _text()
@@ -204,3 +221,77 @@ class IdempotencyKey(Table, table=True):
     request_hash: str = _text(128, nullable=False)
     job_id: str = _of(Uuid)
     created_at: datetime = _time(nullable=False)
+
+
+class JobItem(Table, table=True):
+    """One item of a job: its newest order at a provider, see `jobs.items.ItemState`."""
+
+    __tablename__: ClassVar[str] = "job_items"
+    __table_args__ = (sa.PrimaryKeyConstraint("job_id", "item"),)
+
+    job_id: str = Field(
+        sa_column=sa.Column(Uuid, sa.ForeignKey("training_jobs.id", ondelete="CASCADE"), nullable=False)
+    )
+    item: int
+    order_number: int
+    status: str = _text(20, nullable=False)
+    provider: str = _text(50, nullable=False)
+    provider_id: str | None = _text(255)
+    intended_at: datetime | None = _time()
+    sent_at: datetime | None = _time()
+    ended_at: datetime | None = _time()
+    webhook_at: datetime | None = _time()
+    via: str | None = _text(20)
+    error: str | None = _text()
+    outputs: list[str] = _json()
+    uri: str | None = _text()
+    content_type: str | None = _text(255)
+    size_bytes: int | None = Field(default=None, sa_type=sa.BigInteger())
+    sha256: str | None = _text(64)
+
+
+class ProviderOrder(Table, table=True):
+    """Which order a provider's id belongs to, older orders of an item included."""
+
+    __tablename__: ClassVar[str] = "provider_orders"
+    __table_args__ = (
+        # all of it is the key: what has been told is never changed, so that the order of telling does not matter
+        sa.PrimaryKeyConstraint("provider", "provider_id", "job_id", "item", "order_number"),
+        sa.Index("ix_provider_orders_job_id", "job_id"),
+    )
+
+    provider: str = _text(50, nullable=False)
+    provider_id: str = _text(255, nullable=False)
+    job_id: str = Field(
+        sa_column=sa.Column(Uuid, sa.ForeignKey("training_jobs.id", ondelete="CASCADE"), nullable=False)
+    )
+    item: int
+    order_number: int
+
+
+class WebhookDelivery(Table, table=True):
+    """The inbox: every webhook whose signature was good.
+
+    When its job is deleted, a row loses its body and stays, so that a repeat is still known as one.
+    """
+
+    __tablename__: ClassVar[str] = "webhook_deliveries"
+    __table_args__ = (
+        sa.UniqueConstraint("provider", "delivery_id"),
+        sa.Index("ix_webhook_deliveries_provider_id", "provider", "provider_id", "id"),
+        sa.Index("ix_webhook_deliveries_job_id", "job_id", "id"),
+        sa.Index("ix_webhook_deliveries_state", "state", "id"),
+        {"sqlite_autoincrement": True},  # the number of a discarded row is not given again
+    )
+
+    id: int | None = Field(default=None, sa_column=sa.Column(BigId, primary_key=True))
+    provider: str = _text(50, nullable=False)
+    delivery_id: str = _text(255, nullable=False)
+    received_at: datetime = _time(nullable=False)
+    provider_id: str | None = _text(255)
+    job_id: str | None = Field(default=None, sa_type=Uuid, nullable=True)  # no foreign key: it outlives the job
+    item: int | None = None
+    status: str | None = _text(50)  # the provider's word
+    body: str = _text(nullable=False)
+    problem: str | None = _text()
+    state: str = _text(20, nullable=False)  # applied, dead

@@ -204,10 +204,51 @@ def test_a_failed_upgrade_changes_nothing(source_url: str, monkeypatch: pytest.M
     assert "submission_id" in _columns(source_url, "training_jobs")
 
 
-def test_the_last_revision_refuses_to_be_undone(database_url: str) -> None:
-    with migration_connection(database_url) as connection, pytest.raises(NotImplementedError, match="backup"):
+def test_what_events_brought_refuses_to_be_undone(database_url: str) -> None:
+    with pytest.raises(NotImplementedError, match="backup"), migration_connection(database_url) as connection:
         command.downgrade(alembic_config(connection), "0001")
     assert current_revision(database_url) == head_revision()
+
+
+_ADDED = {"trigger_word", "captioning", "predict_time", "provider", "trainer", "cost_usd"}
+
+
+def _job_rows(url: str) -> list[dict[str, Any]]:
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM training_jobs ORDER BY id").mappings().all()
+    engine.dispose()
+    return [dict(row) for row in rows]
+
+
+def test_jobs_of_the_release_before_are_kept_as_they_are(source_url: str) -> None:
+    upgrade(source_url, "0002")
+    before = _job_rows(source_url)
+    assert not _ADDED & before[0].keys()
+    upgrade(source_url)
+    after = _job_rows(source_url)
+    assert [{name: row[name] for name in before[0]} for row in after] == before
+    assert {value for row in after for name, value in row.items() if name not in before[0]} == {None}
+    with _store(source_url) as store:
+        assert store.reader.job(DONE).state.job_name == "My Training Job"
+        store.writer.commit([epoch_row(EventFactory(RUNNING), 3)])
+
+
+def test_remote_work_can_be_undone(source_url: str) -> None:
+    upgrade(source_url)
+    with migration_connection(source_url) as connection:
+        command.downgrade(alembic_config(connection), "0002")
+    assert not _ADDED & _columns(source_url, "training_jobs")
+    assert len(_job_rows(source_url)) == 4
+    upgrade(source_url)
+    assert _difference(source_url) == []
+
+
+def test_the_indexes_that_reports_need_are_there(database_url: str) -> None:
+    engine = open_engine(database_url)
+    indexes = sa.inspect(engine).get_indexes("training_jobs")
+    engine.dispose()
+    assert {"trigger_word", "completed_at", "status"} <= {index["column_names"][0] for index in indexes}
 
 
 def test_the_first_revision_can_be_undone(empty_url: str) -> None:
