@@ -1,0 +1,1 @@
+"""LoRA training of image models on our own GPUs."""
