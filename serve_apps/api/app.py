@@ -18,6 +18,7 @@ from serve_apps.api import openapi, problems
 from serve_apps.api.context import ApiContext, HealthCheck
 from serve_apps.api.guard import SECURITY_HEADERS, Guard
 from serve_apps.api.routes import alerts, artifacts, events, health, jobs, kinds, logs, metrics, socket
+from serve_apps.api.tracking import Trackers, no_trackers
 from thornback.metrics.port import Recorder
 from thornback.settings import Settings
 from thornback.store.read import StoreReader
@@ -32,6 +33,7 @@ def create_app(
     recorder: Recorder,
     dispatcher_health: HealthCheck,
     ray_health: HealthCheck | None = None,
+    trackers: Trackers = no_trackers,
 ) -> FastAPI:
     """REST, live streams and console.
 
@@ -41,6 +43,7 @@ def create_app(
         recorder: the one writer of job state, in this process or the metrics actor.
         dispatcher_health: answers or raises; part of readiness.
         ray_health: the same for Ray; left out where there is none.
+        trackers: who follows the jobs at a provider, by its name; left out where nobody does.
     """
     context = ApiContext(
         settings=settings,
@@ -48,6 +51,7 @@ def create_app(
         recorder=recorder,
         dispatcher_health=dispatcher_health,
         ray_health=ray_health,
+        trackers=trackers,
     )
     app = _bare_app(context)
     for noun in (jobs, metrics, logs, artifacts, events, kinds, alerts, health):

@@ -11,6 +11,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from serve_apps.api.hub import Hub
+from serve_apps.api.tracking import Trackers, Tracking, no_trackers
 from thornback.metrics.port import Recorder
 from thornback.settings import Settings
 from thornback.store.read import StoreReader
@@ -45,12 +46,14 @@ class ApiContext:
         recorder: Recorder,
         dispatcher_health: HealthCheck,
         ray_health: HealthCheck | None,
+        trackers: Trackers = no_trackers,
     ) -> None:
         self.settings = settings
         self.reader = reader
         self.recorder = recorder
         self.dispatcher_health = dispatcher_health
         self.ray_health = ray_health
+        self.tracking = Tracking(trackers)
         self.read = Reads(reader)
         self.hub = Hub(recorder, self.read, max_streams=settings.max_streams)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from thornback.jobs.spec import Provider
 from thornback.jobs.status import FailureReason, JobStatus
 
 ProgressOrigin = Literal["reported", "parsed", "estimated"]
@@ -175,6 +176,21 @@ class Deleting(Wire):
 
 class CancelAnswer(Wire):
     """The job as it stands; it becomes `cancelled` when its workers have ended."""
+
+    job: Job
+
+
+class ImportRequest(BaseModel):
+    """A training that was started elsewhere."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    provider: Provider = "replicate"
+    provider_id: Annotated[str, Field(min_length=1, max_length=255, description="The id that the provider gave it.")]
+
+
+class JobAnswer(Wire):
+    """The job as it stands now."""
 
     job: Job
 
