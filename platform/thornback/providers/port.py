@@ -51,7 +51,8 @@ class Sighting:
     provider_id: str
     phase: OrderPhase
     status: str  # the provider's own word
-    model: str | None = None
+    model: str | None = None  # Replicate: owner/name; fal: the application
+    model_version: str | None = None  # Replicate: the version of the model that ran, "hidden" for its official ones
     created_at: datetime | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
@@ -101,9 +102,16 @@ class Provider(Protocol):
     async def find(self, order: Order, *, known: frozenset[str]) -> Sighting | None:
         """Look for an order whose answer was lost; None where the provider certainly has none.
 
+        Orders with equal inputs cannot be told apart, so ask for one after another, each with those
+        found before in `known`.
+
         Args:
             order: as it was sent.
             known: ids that belong to other orders of ours.
+
+        Raises:
+            ProviderUnavailable: it cannot be told yet (`details["retry_after_s"]` where later may tell);
+                sending again could pay twice.
         """
         ...
 

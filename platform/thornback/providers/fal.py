@@ -1,0 +1,7 @@
+"""fal, through its official client."""
+
+from __future__ import annotations
+
+from thornback.providers.fal_body import read_sighting
+
+__all__ = ["read_sighting"]
