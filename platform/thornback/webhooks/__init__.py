@@ -1,1 +1,1 @@
-"""Webhooks that come in: their signatures, what they mean, dead letters."""
+"""Webhooks of the providers: who sent them, what they mean, what becomes of those that mean nothing."""

@@ -1,0 +1,1 @@
+"""Webhooks through the API into real databases."""

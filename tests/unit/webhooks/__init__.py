@@ -1,0 +1,1 @@
+"""Signatures, keys, and what a webhook means: pure, no database and no network."""
