@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from thornback.errors import InvalidInput, WeightsUnavailable
-from train_jobs.lora.families import BY_PIPELINE, FAMILIES, Family
+from train_jobs.lora.families import BY_PIPELINE, FAMILIES
+from train_jobs.lora.families.base import Family
 
 MODEL_INDEX = "model_index.json"
 

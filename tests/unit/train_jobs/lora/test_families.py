@@ -10,8 +10,8 @@ import torch
 
 from tests.fixtures.tiny_models import BUILDERS, build
 from train_jobs.lora import components
-from train_jobs.lora.families import FAMILIES, Family
-from train_jobs.lora.families.base import Frame, unpack
+from train_jobs.lora.families import FAMILIES
+from train_jobs.lora.families.base import Family, Frame, unpack
 from train_jobs.lora.families.flux2 import patches
 
 CPU = torch.device("cpu")
@@ -56,7 +56,7 @@ class Heard:
         denoiser.forward = forward
 
 
-def latents_of(family: Family, heard: Any, size: int) -> torch.Tensor:
+def latents_of(family: Family, heard: Any, size: int) -> Any:
     """What the pipeline gave to its denoiser, in the shape that ours takes."""
     if isinstance(heard, list | tuple):
         return torch.stack([item.squeeze(1) for item in heard])
