@@ -21,6 +21,11 @@ from thornback.settings import Settings
 MAX_BODY_BYTES = 1 << 20  # a job specification is a few kB
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+# What is sent here proves by its signature who sent it, whatever name it was sent to; and it may be large.
+SIGNED_PATHS = frozenset(
+    f"{prefix}/{provider}" for prefix in ("/api/v1/webhooks", "/api/webhooks") for provider in ("replicate", "fal")
+)
+
 SECURITY_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
@@ -44,6 +49,7 @@ class Guard:
         self._app = app
         self._public_host = parse_base(settings.public_url).host.lower() if settings.public_url else None
         self._loopback_only = _is_loopback(settings.host)
+        self._webhook_max_bytes = settings.webhook_max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on with the answer's headers completed."""
@@ -51,17 +57,19 @@ class Guard:
             await self._app(scope, receive, send)
             return
         send = _with_headers(send)
-        refusal = self._refusal(scope)
+        is_signed = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in SIGNED_PATHS
+        refusal = None if is_signed else self._refusal(scope)
         if refusal is not None:
             await _refuse(scope, receive, send, *refusal)
             return
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
+            most = self._webhook_max_bytes if is_signed else MAX_BODY_BYTES
             try:
-                body = await _read_body(scope, receive)
+                body = await _read_body(scope, receive, most)
             except _ClientLeft:
                 return
             if body is None:
-                text = f"the body is larger than {MAX_BODY_BYTES} bytes"
+                text = f"the body is larger than {most} bytes"
                 await _refuse(scope, receive, send, "body_too_large", text)
                 return
             receive = _replay(body, receive)
@@ -120,10 +128,10 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, code: str, detail:
     await problem_response(code, detail, instance=scope["path"])(scope, receive, send)
 
 
-async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
-    """The whole body, None where it is too large. Raises _ClientLeft."""
+async def _read_body(scope: Scope, receive: Receive, most: int) -> bytes | None:
+    """The whole body, None where it has more than `most` bytes. Raises _ClientLeft."""
     length = Headers(scope=scope).get("content-length", "")
-    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+    if length.isdecimal() and int(length) > most:
         return None
     parts: list[bytes] = []
     size = 0
@@ -133,7 +141,7 @@ async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
             raise _ClientLeft
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > MAX_BODY_BYTES:
+        if size > most:
             return None
         if not message.get("more_body", False):
             return b"".join(parts)
