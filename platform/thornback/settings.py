@@ -117,6 +117,9 @@ class Settings(BaseSettings):
         AbsolutePath | None,
         Field(description="A TOML file that adds to or replaces entries of the built-in list of trainers and models."),
     ] = None
+    dataset_max_bytes: Annotated[
+        int, Field(ge=1024, description="Greatest ZIP of pictures, uploaded or made for a provider; and all it holds.")
+    ] = 2 << 30
     provider_slots: Annotated[
         dict[str, int], Field(description='Jobs at once at each provider, e.g. {"replicate": 4}; 10 where not named.')
     ] = {}
