@@ -129,6 +129,14 @@ class Settings(BaseSettings):
     provider_run_s: Annotated[
         float, Field(gt=0, description="An order that has not ended so long after it began is given up.")
     ] = 86_400.0
+    provider_settle_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="An order whose answer was lost, and that its provider has not listed for so long, "
+            "is sent again.",
+        ),
+    ] = 60.0
     webhook_tolerance_s: Annotated[float, Field(gt=0, description="Greatest age of a signed webhook.")] = 300.0
     webhook_max_bytes: Annotated[int, Field(ge=1024, description="Greatest body of a webhook.")] = 10_000_000
     webhook_keep_days: Annotated[

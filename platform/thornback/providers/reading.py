@@ -19,17 +19,26 @@ MAX_ADDRESS = 8192  # characters
 MAX_ID = 200
 
 
+def load_json(raw: bytes | str) -> Any:
+    """Parse JSON that may hold bare control characters, as real training logs do.
+
+    Raises:
+        InvalidInput: it is no JSON.
+    """
+    try:
+        text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
+        return json.loads(text, strict=False, parse_constant=lambda _name: None)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput.field("body", f"it is no JSON: {error}") from None
+
+
 def load_body(raw: bytes | str) -> dict[str, Any]:
-    """Parse a JSON object that may hold bare control characters, as real training logs do.
+    """Parse a JSON object that may hold bare control characters.
 
     Raises:
         InvalidInput: it is no JSON object.
     """
-    try:
-        text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
-        body = json.loads(text, strict=False, parse_constant=lambda _name: None)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput.field("body", f"it is no JSON: {error}") from None
+    body = load_json(raw)
     if not isinstance(body, dict):
         raise InvalidInput.field("body", "it must be a JSON object")
     return body
