@@ -26,12 +26,13 @@ def _only(folder: Path) -> list[str]:
 
 async def test_what_lies_there_is_what_was_sent(web: Web, tmp_path: Path) -> None:
     web.answers(Answer(headers={"Content-Type": "image/png"}, body=PNG))
-    to = str(tmp_path / "deep" / "er" / "one.png")
+    place = tmp_path / "deep" / "er" / "one.png"
+    to = str(place)
     digest = hashlib.sha256(PNG).hexdigest()
     assert await fetch(f"{web.url}/one", to) == Fetched(
         uri=to, size_bytes=len(PNG), sha256=digest, content_type="image/png"
     )
-    assert Path(to).read_bytes() == PNG
+    assert place.read_bytes() == PNG
     assert _only(tmp_path / "deep" / "er") == ["one.png"]
 
 
