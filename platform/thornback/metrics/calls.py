@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from thornback.errors import InvalidInput, ThornbackError
 from thornback.jobs.events import EventKind, JobEvent
-from thornback.metrics.port import Ack, Speaker, StreamEvent
+from thornback.metrics.port import Ack, Receipt, Speaker, StreamEvent
 
 if TYPE_CHECKING:
-    from thornback.store.write import Committed
+    from thornback.store.write import Arrival, Committed
+
+# Characters of a webhook's body that are as much work as one event.
+BODY_OF_AN_EVENT = 1000
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +40,35 @@ class RecordCall:
 
 
 @dataclass(slots=True, eq=False)
+class ReceiveCall:
+    """A call of `receive`: applied whole, or kept as a dead letter."""
+
+    arrival: Arrival
+    future: Future[Receipt] = field(default_factory=Future)
+
+    @property
+    def size(self) -> int:
+        """The delivery and its events."""
+        return 1 + len(self.arrival.events)
+
+    @property
+    def weight(self) -> int:
+        """In events: a large body is as much work as many of them."""
+        return self.size + len(self.arrival.delivery.body) // BODY_OF_AN_EVENT
+
+    @property
+    def job_ids(self) -> set[str]:
+        """Every job that the call is about."""
+        new = self.arrival.new
+        return {event.job_id for event in self.arrival.events} | ({new.job_id} if new else set())
+
+    def give_up(self, problem: str) -> None:
+        """Keep the delivery as a dead letter."""
+        delivery = replace(self.arrival.delivery, problem=problem)
+        self.arrival = replace(self.arrival, delivery=delivery, events=(), new=None)
+
+
+@dataclass(slots=True, eq=False)
 class OperationCall:
     """Anything else that writes, in a transaction of its own."""
 
@@ -47,7 +79,8 @@ class OperationCall:
     size: int = 1
 
 
-Call = RecordCall | OperationCall
+BatchedCall = RecordCall | ReceiveCall
+Call = BatchedCall | OperationCall
 
 
 def missing(events: Sequence[JobEvent], committed: Sequence[StreamEvent]) -> set[int]:

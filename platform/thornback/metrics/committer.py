@@ -16,8 +16,17 @@ from thornback.errors import InvalidInput, StoreUnavailable, ThornbackError
 from thornback.jobs.events import EventKind, JobEvent
 from thornback.log import get_logger
 from thornback.metrics.batcher import Batcher
-from thornback.metrics.calls import Call, OperationCall, RecordCall, fail, missing, refusal
-from thornback.metrics.port import Ack, StreamEvent
+from thornback.metrics.calls import (
+    BatchedCall,
+    Call,
+    OperationCall,
+    ReceiveCall,
+    RecordCall,
+    fail,
+    missing,
+    refusal,
+)
+from thornback.metrics.port import Ack, Receipt, StreamEvent
 from thornback.metrics.standing import Fence, Standing
 
 if TYPE_CHECKING:
@@ -143,6 +152,13 @@ class Committer:
         self._put(call, lane=lane, weight=max(size, 1), urgent=urgent)
         return call.future
 
+    def receive(self, call: ReceiveCall) -> Future[Receipt]:
+        """Put a delivery in line. It is urgent: whoever sent it waits, and most of them are one event."""
+        if call.size > MAX_CALL_EVENTS:
+            raise InvalidInput.field("events", f"{call.size} events in one call; send at most {MAX_CALL_EVENTS}")
+        self._put(call, lane="", weight=call.weight, urgent=True)
+        return call.future
+
     def operate(self, call: OperationCall) -> Future[Any]:
         """Put an operation in line."""
         self._put(call, lane="", weight=OPERATION_WEIGHT, urgent=True)
@@ -189,14 +205,14 @@ class Committer:
         return True
 
     def _process(self, batch: Sequence[Call]) -> None:
-        records: list[RecordCall] = []
+        batched: list[BatchedCall] = []
         for call in batch:
-            if isinstance(call, RecordCall):
-                records.append(call)
-            else:
+            if isinstance(call, OperationCall):
                 self._operate(call)
-        if records:
-            self._record(records)
+            else:
+                batched.append(call)
+        if batched:
+            self._commit_all(batched)
 
     def _operate(self, call: OperationCall) -> None:
         try:
@@ -210,39 +226,58 @@ class Committer:
         else:
             call.future.set_result(answer)
 
-    def _record(self, calls: list[RecordCall]) -> None:
+    def _commit_all(self, calls: list[BatchedCall]) -> None:
+        records = [call for call in calls if isinstance(call, RecordCall)]
+        deliveries = [call for call in calls if isinstance(call, ReceiveCall)]
         try:
             self._ensure_settled()
-            admitted = self._admit(calls)
-            events = [event for events in admitted for event in events]
-            committed = self._commit(events) if events else ()
-            answers = self._answers(calls, admitted, committed)
+            admitted = self._admit(records)
+            recorded, receipts = self._commit([event for events in admitted for event in events], deliveries)
+            answers = self._answers(records, admitted, recorded)
         except Exception as error:  # noqa: BLE001 - a malformed event can break the writer in any way; see below
-            if len(calls) > 1 and not isinstance(error, StoreUnavailable):
-                # One of these calls cannot be stored. Halve until it stands alone; the others go through.
-                self._in_doubt = True
-                middle = len(calls) // 2
-                self._record(calls[:middle])
-                self._record(calls[middle:])
-                return
+            self._find_the_bad(calls, error)
+            return
+        for record, answer in zip(records, answers, strict=True):
+            if isinstance(answer, Ack):
+                record.future.set_result(answer)
+            else:
+                record.future.set_exception(answer)
+        for delivery, receipt in zip(deliveries, receipts, strict=True):
+            delivery.future.set_result(receipt)
+
+    def _find_the_bad(self, calls: list[BatchedCall], error: Exception) -> None:
+        """One of these calls cannot be stored. Halve until it stands alone; the others go through."""
+        first = calls[0]
+        if isinstance(error, StoreUnavailable):
             self._reject(calls, error, {job_id for call in calls for job_id in call.job_ids})
+        elif len(calls) > 1:
+            self._in_doubt = True
+            middle = len(calls) // 2
+            self._commit_all(calls[:middle])
+            self._commit_all(calls[middle:])
+        elif isinstance(first, ReceiveCall) and first.arrival.delivery.problem is None:
+            self._in_doubt = True
+            _log.warning("delivery kept as a dead letter", error=repr(error), jobs=sorted(first.job_ids))
+            first.give_up(f"it cannot be stored: {type(error).__name__}: {error}")
+            self._commit_all(calls)
         else:
-            for call, answer in zip(calls, answers, strict=True):
-                if isinstance(answer, Ack):
-                    call.future.set_result(answer)
-                else:
-                    call.future.set_exception(answer)
+            self._reject(calls, error, first.job_ids)
 
     def _admit(self, calls: Sequence[RecordCall]) -> list[Sequence[JobEvent]]:
         fence = Fence(self._standing)
         return [fence.admit(call.events, call.speaker) for call in calls]
 
-    def _commit(self, events: Sequence[JobEvent]) -> Sequence[StreamEvent]:
+    def _commit(
+        self, events: Sequence[JobEvent], deliveries: Sequence[ReceiveCall]
+    ) -> tuple[Sequence[StreamEvent], Sequence[Receipt]]:
+        """Which of `events` were new, and an answer for each delivery."""
+        if not events and not deliveries:
+            return (), ()
         started = time.perf_counter()
-        committed = self._writer.commit(events)
+        committed = self._writer.commit(events, [call.arrival for call in deliveries])
         self.last_commit_ms = (time.perf_counter() - started) * 1000.0
         self._accept(committed)
-        return committed.events
+        return committed.events[: committed.direct], committed.receipts
 
     def _accept(self, committed: Committed | None) -> None:
         self.commits += 1

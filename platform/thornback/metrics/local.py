@@ -6,13 +6,14 @@ import asyncio
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Self
 
 from sqlalchemy import Engine
 
 from thornback.jobs.events import JobEvent
 from thornback.jobs.state import JobState
-from thornback.metrics.calls import OperationCall, RecordCall
+from thornback.metrics.calls import OperationCall, ReceiveCall, RecordCall
 from thornback.metrics.committer import Committer
 from thornback.metrics.feed import Feed
 from thornback.metrics.port import (
@@ -35,7 +36,7 @@ from thornback.settings import Settings
 from thornback.store.admit import admit
 from thornback.store.engine import open_engine
 from thornback.store.read import StoreReader
-from thornback.store.write import Committed, StoreWriter
+from thornback.store.write import Arrival, Committed, StoreWriter
 
 # How long a health check waits for the database before it says that there is no answer.
 PING_S = 1.0
@@ -72,7 +73,7 @@ class LocalRecorder(Recorder):
         """A recorder on the database of the settings; it is not touched before `start`."""
         engines = open_engine(settings.database_url, writer=True), open_engine(settings.database_url)
         recorder = cls(
-            StoreWriter(engines[0]),
+            StoreWriter(engines[0], keep_deliveries=timedelta(days=settings.webhook_keep_days)),
             StoreReader(engines[1]),
             commit_rows=settings.commit_rows,
             buffer_events=settings.buffer_events,
@@ -113,14 +114,17 @@ class LocalRecorder(Recorder):
 
     async def receive(self, delivery: Delivery, events: Sequence[JobEvent], *, new: NewJob | None = None) -> Receipt:
         """See Recorder."""
-        if new is not None:
-            await self.create(new)
-        ack = await self.record([] if delivery.problem else events)
-        return Receipt(is_new=True, committed=ack.committed, problem=delivery.problem)
+        call = ReceiveCall(arrival=Arrival(delivery=delivery, events=events, new=new))
+        return await asyncio.wrap_future(self._committer.receive(call))
 
     async def discard(self, delivery_id: int) -> None:
         """See Recorder."""
-        raise NotImplementedError("dead letters are not kept yet")
+
+        def run() -> tuple[None, None]:
+            self._writer.discard(delivery_id)
+            return None, None
+
+        await asyncio.wrap_future(self._committer.operate(OperationCall(run=run)))
 
     async def set_queue(self, places: Mapping[str, QueuePlace]) -> None:
         """See Recorder."""

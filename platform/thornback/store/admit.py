@@ -15,6 +15,7 @@ from math import isfinite
 from typing import Any
 
 from thornback.jobs.events import EventKind, JobEvent
+from thornback.jobs.items import ItemState, reduce_item
 from thornback.jobs.reduce import reduce
 from thornback.jobs.state import JobState
 from thornback.log import get_logger
@@ -44,6 +45,8 @@ def admit(event: JobEvent) -> JobEvent | None:
         )
         if event.kind is EventKind.LOG:
             _check_log(data)
+        elif event.kind is EventKind.ITEM:
+            _check_item(admitted)
         elif event.kind is not EventKind.METRICS:
             # a trial of its own fold is the exact test; these kinds are rare enough for it
             reduce(JobState(id=event.job_id), admitted)
@@ -70,6 +73,18 @@ def _check_log(data: Mapping[str, Any]) -> None:
         _check_int(data[name])
     if not isinstance(data["lines"], list):
         raise TypeError("lines is not a list")
+
+
+def _check_item(event: JobEvent) -> None:
+    data = event.data
+    for name in ("item", "order"):
+        _check_int(data[name])
+        if data[name] < 1:
+            raise ValueError(f"{name} {data[name]}")
+    for name in ("provider", "provider_id"):
+        if not isinstance(data[name], str | None if name == "provider_id" else str):
+            raise TypeError(f"{name} is no text")
+    reduce_item(ItemState(job_id=event.job_id, item=data["item"]), event)
 
 
 def _check_int(value: Any) -> None:

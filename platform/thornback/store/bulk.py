@@ -8,7 +8,7 @@ skip repeats), executemany 9 µs, unnest with a list for each column 13 µs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -93,6 +93,48 @@ _LOGS = _Target(
         ("at", "timestamptz"),
     ),
 )
+_ITEM_FACTS = (
+    ("order_number", "int"),
+    ("status", "text"),
+    ("provider", "text"),
+    ("provider_id", "text"),
+    ("intended_at", "timestamptz"),
+    ("sent_at", "timestamptz"),
+    ("ended_at", "timestamptz"),
+    ("webhook_at", "timestamptz"),
+    ("via", "text"),
+    ("error", "text"),
+    ("outputs", "json"),
+    ("uri", "text"),
+    ("content_type", "text"),
+    ("size_bytes", "bigint"),
+    ("sha256", "text"),
+)
+_ITEMS = _Target(
+    "job_items",
+    (("job_id", "uuid"), ("item", "int"), *_ITEM_FACTS),
+    "ON CONFLICT (job_id, item) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name, _ in _ITEM_FACTS),
+)
+_ORDERS = _Target(
+    "provider_orders",
+    (("provider", "text"), ("provider_id", "text"), ("job_id", "uuid"), ("item", "int"), ("order_number", "int")),
+    "ON CONFLICT DO NOTHING",
+)
+_DELIVERIES = _Target(
+    "webhook_deliveries",
+    (
+        ("provider", "text"),
+        ("delivery_id", "text"),
+        ("received_at", "timestamptz"),
+        ("provider_id", "text"),
+        ("job_id", "uuid"),
+        ("item", "int"),
+        ("status", "text"),
+        ("body", "text"),
+        ("problem", "text"),
+        ("state", "text"),
+    ),
+)
 
 
 class BulkWriter:
@@ -158,6 +200,27 @@ class BulkWriter:
             job_id = self._uuid(event.job_id)
             rows.append((event_id, job_id, *numbers, self._json(lines), self._time(event.at)))
         self._insert(_LOGS, rows)
+
+    def items(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Items, new and changed ones, by the names of their columns."""
+        self._insert(_ITEMS, [self._row(_ITEMS, row) for row in rows])
+
+    def orders(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Orders; those that are known already stay."""
+        self._insert(_ORDERS, [self._row(_ORDERS, row) for row in rows])
+
+    def deliveries(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Deliveries that are not in the inbox yet."""
+        self._insert(_DELIVERIES, [self._row(_DELIVERIES, row) for row in rows])
+
+    def _row(self, target: _Target, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(self._cell(kind, row[name]) for name, kind in target.columns)
+
+    def _cell(self, kind: str, value: Any) -> Any:
+        if value is None:
+            return None
+        forms: dict[str, Callable[[Any], Any]] = {"uuid": self._uuid, "json": self._json, "timestamptz": self._time}
+        return forms[kind](value) if kind in forms else value
 
     def _insert(self, target: _Target, rows: list[tuple[Any, ...]]) -> None:
         if not rows:

@@ -10,17 +10,28 @@ import sqlalchemy as sa
 
 from thornback.errors import JobNotFound
 from thornback.jobs.events import EventKind
+from thornback.jobs.items import ItemState
 from thornback.jobs.state import JobState
 from thornback.metrics.port import QueuePlace, StreamEvent
 from thornback.store.admit import clean_text
 from thornback.store.columns import canonical_id
+from thornback.store.durations import read_durations
 from thornback.store.guard import store_errors
+from thornback.store.inbox import (
+    DeliveryPage,
+    DeliveryRow,
+    DeliveryState,
+    read_deliveries,
+    read_delivery,
+    read_newest_delivery,
+)
+from thornback.store.items import read_items, read_open_orders, read_order
 from thornback.store.page import JobPage, JobQuery, JobRow, Order, conditions
 from thornback.store.rows import LOG_FIELDS, METRIC_COLUMNS, LogChunk, MetricRow, join_values
 from thornback.store.state_codec import decode_state
 from thornback.store.tables import JobEventRow, JobLog, TrainingJob, TrainingMetric
 
-__all__ = ["JobPage", "JobQuery", "JobRow", "LogChunk", "MetricRow", "StoreReader"]
+__all__ = ["DeliveryPage", "DeliveryRow", "JobPage", "JobQuery", "JobRow", "LogChunk", "MetricRow", "StoreReader"]
 
 _jobs = TrainingJob.__table__  # type: ignore[attr-defined]
 _events = JobEventRow.__table__  # type: ignore[attr-defined]
@@ -169,6 +180,72 @@ class StoreReader:
         statement = _EVENTS.where(*conditions).order_by(_events.c.id).limit(_bounded(limit))
         with self._snapshot() as connection:
             return [_stream_event(row) for row in connection.execute(statement)]
+
+    def items(self, job_id: str) -> list[ItemState]:
+        """A job's items by number; none where nothing was ordered yet. Raises JobNotFound."""
+        known = _known(job_id)
+        with self._snapshot() as connection:
+            found = read_items(connection, known)
+            if not found:
+                _must_exist(connection, known)
+        return found
+
+    def order(self, provider: str, provider_id: str) -> ItemState | None:
+        """The order that a provider knows by this id, an item's newest or an older one.
+
+        `ItemState.order` is that order's own number, and the rest is what became of that order. None
+        where no job is known to have it.
+        """
+        with self._snapshot() as connection:
+            return read_order(connection, provider, provider_id)
+
+    def open_orders(self, provider: str) -> list[ItemState]:
+        """Newest orders of jobs that have not ended: those that the provider has not ended, and those
+        whose files are not in our storage yet; the oldest job first, then by item.
+        """
+        with self._snapshot() as connection:
+            return read_open_orders(connection, provider)
+
+    def deliveries(
+        self,
+        *,
+        state: DeliveryState | None = None,
+        provider: str | None = None,
+        job_id: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> DeliveryPage:
+        """Received webhooks, the newest first, without their bodies.
+
+        Args:
+            state: applied or dead; None for both.
+            provider: only this one's.
+            job_id: only this job's; one that was deleted still has its deliveries.
+            limit: at most so many, up to 1000.
+            cursor: `next_cursor` of the page before. Raises InvalidInput where it is damaged.
+        """
+        with self._snapshot() as connection:
+            return read_deliveries(
+                connection, state=state, provider=provider, job_id=job_id, limit=limit, cursor=cursor
+            )
+
+    def delivery(self, delivery_id: int) -> DeliveryRow:
+        """One received webhook with its body. Raises NotFound."""
+        with self._snapshot() as connection:
+            return read_delivery(connection, delivery_id)
+
+    def newest_delivery(self, provider: str, provider_id: str) -> DeliveryRow | None:
+        """The applied webhook about this id that came last, with its body."""
+        with self._snapshot() as connection:
+            return read_newest_delivery(connection, provider, provider_id)
+
+    def durations(self, provider: str, trainer: str, *, limit: int = 50) -> list[tuple[int, float]]:
+        """(steps, seconds) of trainings that this trainer completed, the newest first.
+
+        Seconds are those on the provider's machine or, where it does not tell them, from order to end.
+        """
+        with self._snapshot() as connection:
+            return read_durations(connection, provider, trainer, limit=_bounded(limit))
 
     def latest_event_id(self) -> int:
         """The id of the newest event, 0 where there is none."""

@@ -22,7 +22,7 @@ from thornback.metrics.port import NewJob, Speaker
 from thornback.store.engine import open_engine
 from thornback.store.migrate import upgrade
 from thornback.store.read import StoreReader
-from thornback.store.write import Committed, StoreWriter
+from thornback.store.write import Arrival, Committed, StoreWriter
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SPEC = parse_spec({"job_name": "radio"}).model_dump(mode="json")
@@ -41,11 +41,12 @@ class TroubledWriter(StoreWriter):
         super().__init__(self.engine)
         self.batches: list[list[JobEvent]] = []
 
-    def commit(self, events: Sequence[JobEvent]) -> Committed:
-        self.batches.append(list(events))
+    def commit(self, events: Sequence[JobEvent], arrivals: Sequence[Arrival] = ()) -> Committed:
+        events = [*events]
+        self.batches.append([*events, *(event for arrival in arrivals for event in arrival.events)])
         if self.before is not None:
-            self.before(events)
-        committed = super().commit(events)
+            self.before(self.batches[-1])
+        committed = super().commit(events, arrivals)
         if self.after is not None:
             self.after(events)
         return committed

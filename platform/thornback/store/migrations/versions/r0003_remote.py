@@ -6,6 +6,9 @@ Revises: 0002
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -18,7 +21,7 @@ _json = sa.JSON()
 _big_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _time = sa.DateTime(timezone=True)
 
-_JOB_COLUMNS = {
+_JOB_COLUMNS: Mapping[str, sa.types.TypeEngine[Any]] = {
     "input_images_url": sa.Text(),
     "trigger_word": sa.String(255),
     "captioning": sa.String(50),

@@ -1,0 +1,32 @@
+"""What trainings of a trainer took before, for the time left of one that has said nothing yet."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from thornback.jobs.status import JobStatus
+from thornback.store.cells import cut
+from thornback.store.tables import TrainingJob
+
+_jobs = TrainingJob.__table__  # type: ignore[attr-defined]
+
+# The steps that were asked for, where the provider did not repeat them.
+STEPS = sa.func.coalesce(_jobs.c.training_steps, _jobs.c.config["steps"].as_integer())
+
+
+def read_durations(connection: sa.Connection, provider: str, trainer: str, *, limit: int) -> list[tuple[int, float]]:
+    """(steps, seconds) of completed trainings, the newest first."""
+    seconds = sa.func.coalesce(_jobs.c.predict_time, _jobs.c.total_time)
+    statement = (
+        sa.select(STEPS.label("steps"), seconds.label("seconds"))
+        .where(
+            _jobs.c.provider == cut(provider, 50),
+            _jobs.c.trainer == cut(trainer, 200),
+            _jobs.c.status == JobStatus.COMPLETED.value,
+            STEPS.is_not(None),
+            seconds.is_not(None),
+        )
+        .order_by(_jobs.c.completed_at.desc())
+        .limit(limit)
+    )
+    return [(row.steps, row.seconds) for row in connection.execute(statement)]

@@ -1,0 +1,171 @@
+"""Items of jobs and their orders at providers: rows <-> ItemState, the fold, and the queries."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from thornback.jobs.events import EventKind, JobEvent
+from thornback.jobs.items import ItemState, ItemStatus, reduce_item, reduce_items
+from thornback.jobs.status import JobStatus
+from thornback.store.admit import short_text
+from thornback.store.bulk import BulkWriter
+from thornback.store.cells import MAX_BIG_INT, cut, whole_cell
+from thornback.store.tables import JobEventRow, JobItem, ProviderOrder, TrainingJob
+
+_jobs = TrainingJob.__table__  # type: ignore[attr-defined]
+_events = JobEventRow.__table__  # type: ignore[attr-defined]
+_items = JobItem.__table__  # type: ignore[attr-defined]
+_orders = ProviderOrder.__table__  # type: ignore[attr-defined]
+
+_Key = tuple[str, int]  # job and item
+
+_IN_CHUNK = 250  # pairs in one IN list
+_FINAL = [status.value for status in JobStatus if status.is_final]
+# The provider may still do something for these, or its files are not in our storage yet.
+_OPEN = [status.value for status in ItemStatus if not status.is_over] + [ItemStatus.SUCCEEDED.value]
+# The last part of the keys of an order's events, see `EventFactory.item`.
+_STEPS = ("intended", "sent", "processing", "end", "stored")
+
+
+def fold_items(connection: sa.Connection, bulk: BulkWriter, events: Sequence[JobEvent]) -> None:
+    """Fold ITEM events that were new into the rows of their items, and note which orders they name."""
+    if not events:
+        return
+    before = _by_key(connection, {_key(event) for event in events})
+    after = dict(before)
+    for event in events:
+        job_id, item = key = _key(event)
+        after[key] = reduce_item(after.get(key) or ItemState(job_id=job_id, item=item), event)
+    bulk.items(_item_row(item) for key, item in after.items() if item != before.get(key))
+    bulk.orders(_order_row(event) for event in events if event.data["provider_id"] is not None)
+
+
+def read_items(connection: sa.Connection, job_id: str) -> list[ItemState]:
+    """A job's items by number."""
+    statement = sa.select(_items).where(_items.c.job_id == job_id).order_by(_items.c.item)
+    return [_item(row) for row in connection.execute(statement)]
+
+
+def read_order(connection: sa.Connection, provider: str, provider_id: str) -> ItemState | None:
+    """The order that a provider knows by this id, as an item with the order's own number and fate.
+
+    Where two jobs claim the id, the older one has it.
+    """
+    statement = (
+        sa.select(_orders.c.job_id, _orders.c.item, _orders.c.order_number)
+        .join(_jobs, _jobs.c.id == _orders.c.job_id)
+        .where(_orders.c.provider == cut(provider, 50), _orders.c.provider_id == order_id(provider_id))
+        .order_by(_jobs.c.created_at, _jobs.c.id, _orders.c.order_number, _orders.c.item)
+    )
+    found = connection.execute(statement).first()
+    if found is None:
+        return None
+    newest = _by_key(connection, {(found.job_id, found.item)})[found.job_id, found.item]
+    if newest.order == found.order_number:
+        return newest
+    return _older_order(connection, found.job_id, found.item, found.order_number)
+
+
+def read_open_orders(connection: sa.Connection, provider: str) -> list[ItemState]:
+    """Of jobs that have not ended, the oldest job first."""
+    statement = (
+        sa.select(_items)
+        .join(_jobs, _jobs.c.id == _items.c.job_id)
+        .where(
+            _jobs.c.is_active,
+            _jobs.c.status.not_in(_FINAL),
+            _items.c.provider == cut(provider, 50),
+            _items.c.status.in_(_OPEN),
+        )
+        .order_by(_jobs.c.created_at, _items.c.job_id, _items.c.item)
+    )
+    return [_item(row) for row in connection.execute(statement)]
+
+
+def order_id(provider_id: str) -> str:
+    """A provider's id as columns hold it."""
+    return short_text(provider_id, 255)
+
+
+def _by_key(connection: sa.Connection, keys: Collection[_Key]) -> dict[_Key, ItemState]:
+    found: dict[_Key, ItemState] = {}
+    wanted = sorted(keys)
+    for start in range(0, len(wanted), _IN_CHUNK):
+        pairs = sa.tuple_(_items.c.job_id, _items.c.item).in_(wanted[start : start + _IN_CHUNK])
+        for row in connection.execute(sa.select(_items).where(pairs)):
+            found[row.job_id, row.item] = _item(row)
+    return found
+
+
+def _older_order(connection: sa.Connection, job_id: str, item: int, order: int) -> ItemState:
+    """An order that another has replaced stands in the stream alone."""
+    keys = [f"item:{item}:{order}:{step}" for step in _STEPS]
+    statement = sa.select(_events.c.source, _events.c.key, _events.c.at, _events.c.data).where(
+        _events.c.job_id == job_id, _events.c.source == "provider", _events.c.key.in_(keys)
+    )
+    told: Iterable[JobEvent] = [
+        JobEvent(job_id=job_id, source=row.source, key=row.key, kind=EventKind.ITEM, at=row.at, data=row.data)
+        for row in connection.execute(statement)
+    ]
+    return reduce_items({}, told)[item]
+
+
+def _key(event: JobEvent) -> _Key:
+    return event.job_id, event.data["item"]
+
+
+def _order_row(event: JobEvent) -> dict[str, Any]:
+    return {
+        "provider": cut(event.data["provider"], 50),
+        "provider_id": order_id(event.data["provider_id"]),
+        "job_id": event.job_id,
+        "item": event.data["item"],
+        "order_number": event.data["order"],
+    }
+
+
+def _item_row(item: ItemState) -> Mapping[str, Any]:
+    return {
+        "job_id": item.job_id,
+        "item": item.item,
+        "order_number": item.order,
+        "status": item.status.value,
+        "provider": cut(item.provider, 50),
+        "provider_id": None if item.provider_id is None else order_id(item.provider_id),
+        "intended_at": item.intended_at,
+        "sent_at": item.sent_at,
+        "ended_at": item.ended_at,
+        "webhook_at": item.webhook_at,
+        "via": cut(item.via, 20),
+        "error": cut(item.error),
+        "outputs": [cut(address) for address in item.outputs],
+        "uri": cut(item.uri),
+        "content_type": cut(item.content_type, 255),
+        "size_bytes": whole_cell(item.size_bytes, MAX_BIG_INT),
+        "sha256": cut(item.sha256, 64),
+    }
+
+
+def _item(row: Any) -> ItemState:
+    return ItemState(
+        job_id=row.job_id,
+        item=row.item,
+        order=row.order_number,
+        status=ItemStatus(row.status),
+        provider=row.provider,
+        provider_id=row.provider_id,
+        intended_at=row.intended_at,
+        sent_at=row.sent_at,
+        ended_at=row.ended_at,
+        webhook_at=row.webhook_at,
+        via=row.via,
+        error=row.error,
+        outputs=tuple(row.outputs),
+        uri=row.uri,
+        content_type=row.content_type,
+        size_bytes=row.size_bytes,
+        sha256=row.sha256,
+    )
