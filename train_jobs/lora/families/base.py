@@ -48,7 +48,7 @@ class Family(ABC):
     text_components: ClassVar[tuple[str, ...]]  # of the pipeline: what turns a prompt into tensors
     objective: ClassVar[Objective]
     targets: ClassVar[tuple[str, ...]]  # names of layers, by their ends, that take a LoRA
-    key_format: ClassVar[Literal["peft", "kohya"]]
+    key_format: ClassVar[Literal["diffusers", "kohya"]]
     architecture: ClassVar[str]  # modelspec.architecture, before the slash
     base_version: ClassVar[str]  # kohya's ss_base_model_version
     pixel_multiple: ClassVar[int] = 16  # height and width of an image must be multiples of this

@@ -41,7 +41,7 @@ class Flux1(KlFamily):
         "proj_mlp",
         "proj_out",
     )
-    key_format = "peft"
+    key_format = "diffusers"
     architecture = "flux-1-dev"
     base_version = "flux1"
 

@@ -37,7 +37,7 @@ class Flux2Klein(Family):
         "to_qkv_mlp_proj",
         "attn.to_out",
     )
-    key_format = "peft"
+    key_format = "diffusers"
     architecture = "flux-2-klein"
     base_version = "flux2_klein"
     guidance = 4.0

@@ -35,7 +35,7 @@ class QwenImage(Family):
         "txt_mlp.net.0.proj",
         "txt_mlp.net.2",
     )
-    key_format = "peft"
+    key_format = "diffusers"
     architecture = "qwen-image"
     base_version = "qwen_image"
     guidance = 4.0

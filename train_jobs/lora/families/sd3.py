@@ -29,7 +29,7 @@ class Sd3(KlFamily):
     )
     objective = FlowMatching()
     targets = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
-    key_format = "peft"
+    key_format = "diffusers"
     architecture = "stable-diffusion-v3.5"
     base_version = "sd3"
     guidance = 4.5

@@ -23,7 +23,7 @@ class ZImage(KlFamily):
     text_components = ("text_encoder", "tokenizer")
     objective = FlowMatching()
     targets = ("to_q", "to_k", "to_v", "to_out.0", "feed_forward.w1", "feed_forward.w2", "feed_forward.w3")
-    key_format = "peft"
+    key_format = "diffusers"
     architecture = "z-image"
     base_version = "z_image"
     guidance = 5.0

@@ -1,0 +1,132 @@
+"""The LoRA on a denoiser: which layers take one, its weights, and the file that it becomes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig as PeftConfig
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from thornback.artifacts.safetensors import data_offset
+from thornback.errors import InvalidInput
+from thornback.lora.convert import as_kohya
+from thornback.lora.header import Lineage, header
+from thornback.lora.keys import TensorName, clean, parse_name
+from train_jobs.lora.families.base import Family
+
+_TAKES_LORA = (nn.Linear, nn.Conv2d)
+_CHUNK = 2**20
+
+
+def layers_for(module: nn.Module, targets: Iterable[str]) -> list[str]:
+    """Full names of the layers below the top whose names end in one of `targets`.
+
+    The top is left out because a model's last projection is often called like those inside its blocks.
+
+    Raises:
+        InvalidInput: a target names no layer.
+    """
+    names = [name for name, layer in module.named_modules() if isinstance(layer, _TAKES_LORA)]
+    found: set[str] = set()
+    for target in targets:
+        mine = {name for name in names if name.endswith(f".{target}")}
+        if not mine:
+            raise InvalidInput.field("config.targets", f"{target!r} is the end of no layer's name in this model")
+        found |= mine
+    return sorted(found)
+
+
+def attach(module: nn.Module, layers: list[str], *, rank: int, alpha: float, dropout: float) -> None:
+    """Put a LoRA on these layers. Only its weights are trained, and they are float32 whatever the base is."""
+    config = PeftConfig(
+        r=rank, lora_alpha=alpha, target_modules=layers, lora_dropout=dropout, init_lora_weights="gaussian"
+    )
+    model: Any = module
+    model.add_adapter(config)
+    for parameter in trained(module).values():
+        parameter.data = parameter.data.float()
+
+
+def trained(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The LoRA's parameters by their names, the same on every worker and in every order of wrapping."""
+    found = {clean(name): one for name, one in module.named_parameters() if one.requires_grad}
+    return dict(sorted(found.items()))
+
+
+def weights(module: nn.Module) -> dict[str, Tensor]:
+    """The LoRA's weights on the CPU, under the names that `load` takes; later steps do not change them."""
+    return {name: one.detach().to("cpu", copy=True) for name, one in trained(module).items()}
+
+
+def load(module: nn.Module, saved: Mapping[str, Tensor]) -> None:
+    """Put weights back in place.
+
+    Raises:
+        InvalidInput: they are of another LoRA: other layers or another rank.
+    """
+    mine = trained(module)
+    if mine.keys() != saved.keys() or any(mine[name].shape != saved[name].shape for name in mine):
+        raise InvalidInput.field("resume_from", "the checkpoint is of a LoRA with other layers or another rank")
+    with torch.no_grad():
+        for name, parameter in mine.items():
+            parameter.copy_(saved[name])
+
+
+def load_file_into(module: nn.Module, named: Mapping[str, Tensor]) -> None:
+    """Load what `file_tensors` wrote, for going on from a file."""
+    set_peft_model_state_dict(module, dict(named))
+
+
+def file_tensors(
+    parts: Mapping[str, nn.Module], family: Family, *, scale: float, dtype: torch.dtype, averaged: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The tensors of the file: alpha folded, prefixes stripped, contiguous, under the family's names.
+
+    Args:
+        parts: component of the pipeline -> the module with the LoRA on it.
+        family: whose key format is taken.
+        scale: alpha / rank.
+        dtype: bfloat16 or float16.
+        averaged: weights to write instead of the present ones, by the denoiser's names; empty: none.
+    """
+    named: dict[TensorName, Tensor] = {}
+    for component, module in parts.items():
+        state: dict[str, Tensor] = get_peft_model_state_dict(module)
+        by_clean_name = {clean(key): tensor for key, tensor in state.items()}
+        for key, own in by_clean_name.items():
+            name = parse_name(f"{component}.{key}")
+            if name is None:
+                raise RuntimeError(f"{key} is a trained tensor that a LoRA file has no name for")
+            tensor = (
+                averaged.get(key.replace(".weight", ".default.weight"), own) if component == family.denoiser else own
+            )
+            tensor = tensor.detach().float().cpu() * (scale if name.part == "up" else 1.0)
+            named[name] = tensor.to(dtype).contiguous()
+    if family.key_format == "kohya":
+        return as_kohya(named)
+    return {name.diffusers(): tensor for name, tensor in named.items()}
+
+
+def write_file(path: Path, tensors: Mapping[str, Tensor], lineage: Lineage) -> None:
+    """Write the file with its header; it is there whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    save_file(dict(tensors), partial)
+    told = header(lineage, tensors_sha256=_hash_of_tensors(partial))
+    save_file(dict(tensors), partial, metadata=told)
+    partial.replace(path)
+
+
+def _hash_of_tensors(path: Path) -> str:
+    """SHA-256 of what follows the header; the same whatever the header says."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        file.seek(data_offset(path))
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
