@@ -17,7 +17,20 @@ import thornback
 from serve_apps.api import openapi, problems
 from serve_apps.api.context import ApiContext, HealthCheck
 from serve_apps.api.guard import SECURITY_HEADERS, Guard
-from serve_apps.api.routes import alerts, artifacts, events, health, jobs, kinds, logs, metrics, socket
+from serve_apps.api.routes import (
+    alerts,
+    artifacts,
+    events,
+    health,
+    jobs,
+    kinds,
+    logs,
+    metrics,
+    providers,
+    remote,
+    seed,
+    socket,
+)
 from serve_apps.api.tracking import Trackers, no_trackers
 from thornback.metrics.port import Recorder
 from thornback.settings import Settings
@@ -54,7 +67,7 @@ def create_app(
         trackers=trackers,
     )
     app = _bare_app(context)
-    for noun in (jobs, metrics, logs, artifacts, events, kinds, alerts, health):
+    for noun in (jobs, remote, seed, metrics, logs, artifacts, events, kinds, providers, alerts, health):
         app.include_router(noun.router, responses=openapi.PROBLEM)
     app.include_router(socket.router, prefix="/ws")
     # Only what no route matches is looked up among the console's files, so that a wrong method stays a 405.

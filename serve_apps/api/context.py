@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
@@ -13,6 +14,7 @@ from starlette.requests import HTTPConnection
 from serve_apps.api.hub import Hub
 from serve_apps.api.tracking import Trackers, Tracking, no_trackers
 from thornback.metrics.port import Recorder
+from thornback.providers.catalogue import Catalogue, load_catalogue
 from thornback.settings import Settings
 from thornback.store.read import StoreReader
 
@@ -56,6 +58,11 @@ class ApiContext:
         self.tracking = Tracking(trackers)
         self.read = Reads(reader)
         self.hub = Hub(recorder, self.read, max_streams=settings.max_streams)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Trainers and image models. Raises SettingsError where the user's own file is wrong."""
+        return load_catalogue(self.settings)
 
 
 def get_context(connection: HTTPConnection) -> ApiContext:

@@ -42,3 +42,38 @@ CREATE_EXAMPLES: dict[str, Example] = {
         },
     },
 }
+
+REMOTE_EXAMPLES: dict[str, Example] = {
+    "lora": {
+        "summary": "A LoRA at Replicate, from a folder of images with captions",
+        "value": {
+            "job_name": "MYMODEL",
+            "kind": "lora",
+            "backend": "replicate",
+            "config": {
+                "trainer": "flux-dev-lora",
+                "dataset": "https://storage.example/dataset.zip",
+                "trigger_word": "MYMODEL",
+                "captioning": "automatic",
+                "steps": 300,
+                "destination": "acme/mymodel",
+            },
+        },
+    },
+    "image_set": {
+        "summary": "Twelve images of one character, all ordered at once",
+        "value": {
+            "job_name": "Ada, twelve views",
+            "kind": "image_set",
+            "backend": "replicate",
+            "config": {
+                "character": "ada",
+                "prompt_template": "photo of {character}, {view}, {light}",
+                "variables": {"view": ["front view", "in profile", "from behind"], "light": ["daylight", "studio"]},
+                "count": 12,
+                "seed": 7,
+            },
+        },
+    },
+}
+ESTIMATE_EXAMPLES = REMOTE_EXAMPLES

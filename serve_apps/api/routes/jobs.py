@@ -15,9 +15,10 @@ from uuid_utils import uuid7
 
 from serve_apps.api import views
 from serve_apps.api.context import ApiContext, Context
-from serve_apps.api.examples import CREATE_EXAMPLES
+from serve_apps.api.examples import CREATE_EXAMPLES, REMOTE_EXAMPLES
 from serve_apps.api.principal import Caller
 from serve_apps.api.problems import UnsupportedMediaType
+from serve_apps.api.remote_specs import check_spec
 from serve_apps.api.schemas import CancelAnswer, Deleting, JobCreated, JobDetail, JobList, RetryRequest
 from serve_apps.api.spec_body import SpecBody
 from serve_apps.api.urls import base_url
@@ -74,10 +75,11 @@ async def create_job(
     context: Context,
     caller: Caller,
     response: Response,
-    spec: Annotated[SpecBody, Body(openapi_examples=CREATE_EXAMPLES)],
+    spec: Annotated[SpecBody, Body(openapi_examples={**CREATE_EXAMPLES, **REMOTE_EXAMPLES})],
     idempotency_key: IdempotencyKey = None,
 ) -> JobCreated:
     """Put a job in the queue. Everything left out of `config` gets its default."""
+    check_spec(spec, context.settings, context.catalogue)
     body = spec.model_dump(mode="json", exclude_unset=True)
     return await _create(
         context, caller.user, spec, response, key=idempotency_key, request={"path": "jobs", "body": body}
@@ -185,11 +187,13 @@ async def retry_job(
     old = (await context.read(lambda store: store.job(id))).state
     if not old.status.is_final:
         raise JobIsActive(f"job {id} is {old.status}; cancel it first or wait for its end", job_id=id)
+    spec = parse_spec(old.spec)
+    check_spec(spec, context.settings, context.catalogue)
     request = {"path": f"jobs/{id}/retry", "body": how.model_dump()}
     return await _create(
         context,
         caller.user,
-        parse_spec(old.spec),
+        spec,
         response,
         key=idempotency_key,
         request=request,

@@ -1,0 +1,77 @@
+"""What several routes do with jobs at a provider: look again, take over, take down a version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from serve_apps.api.context import ApiContext
+from serve_apps.api.find import find_job
+from serve_apps.api.views import provider as provider_of
+from thornback.errors import JobNotFound
+from thornback.jobs.events import Attempt, EventFactory
+from thornback.jobs.state import JobState
+from thornback.providers.open import configured
+from thornback.store.columns import canonical_id
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """A job that is now as its provider says."""
+
+    job_id: str
+    imported: bool  # it was not known here before
+
+
+async def refresh(context: ApiContext, job: JobState) -> str | None:
+    """Look at the provider for a reader; returns why that was not possible, None where all is known."""
+    provider = provider_of(job)
+    if provider is None or job.status.is_final:
+        return None
+    return await context.tracking.try_sync(provider, job.id)
+
+
+async def sync(context: ApiContext, id: str, *, provider: str) -> Synced:
+    """Look at the provider now, for a job of ours or a training that was started elsewhere.
+
+    Args:
+        context: the parts of the API.
+        id: ours, or the provider's.
+        provider: who is asked for an id that is not known here.
+
+    Raises:
+        JobNotFound: neither we nor the provider know it.
+        ProviderUnavailable: the provider does not answer.
+    """
+    try:
+        job = (await context.read(lambda store: find_job(store, id))).state
+    except JobNotFound:
+        return await import_training(context, provider, id)
+    own = provider_of(job)
+    if own is not None and not job.status.is_final:
+        await context.tracking.sync(own, job.id)
+    return Synced(job.id, imported=False)
+
+
+async def import_training(context: ApiContext, provider: str, provider_id: str) -> Synced:
+    """Take over a training that was started elsewhere. Raises as `sync`."""
+    # Ours have this form, Replicate's never: one that was deleted is not worth a question.
+    if provider == "replicate" and canonical_id(provider_id) is not None:
+        raise JobNotFound(provider_id)
+    if provider not in configured(context.settings):
+        raise JobNotFound(provider_id)
+    tracker = await context.tracking.tracker(provider)
+    return Synced(await tracker.import_training(provider_id), imported=True)
+
+
+async def note_version(context: ApiContext, job_id: str, version: str) -> None:
+    """Take down the version that a training made, as somebody says who knows."""
+    job = (await context.read(lambda store: store.job(job_id))).state
+    if job.fact("provider_version") == version:
+        return
+    now = datetime.now(UTC)
+    # A voice of its own, so that it never has the key of what the run says about itself.
+    events = EventFactory(job_id, voice="sync")
+    attempt = Attempt(max(job.mark.attempt, 1), job.mark.restart)
+    seq = int(now.timestamp() * 1_000_000)
+    await context.recorder.record([events.described(attempt, {"provider_version": version}, seq=seq, at=now)])
