@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from thornback.artifacts.files import join
+from thornback.artifacts.files import join, locate
 
 _UNFIT = re.compile(r"[^\w.-]+")
 
@@ -23,6 +23,12 @@ def image_name(character: str, number: int) -> str:
     """`{character}_training_XX.jpg`, with what does not belong into a file name replaced."""
     stem = _UNFIT.sub("_", character).strip("._") or "character"
     return f"{stem[:80]}_training_{number:02d}.jpg"
+
+
+def storage_key(storage: str, uri: str) -> str:
+    """Where a file lies below the storage, without what only we need to reach that."""
+    root, place = locate(storage).path, locate(uri).path
+    return place.removeprefix(root.rstrip("/") + "/")
 
 
 def uploads_uri(storage: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from thornback.artifacts.files import locate
+from thornback.artifacts.layout import images_uri
 from thornback.backends.port import Backend, BackendState, Phase, Survey, job_of, submission_id
 from thornback.dispatch.diagnose import Diagnosis, diagnose
 from thornback.dispatch.supervise import Step, attempt_of
@@ -133,9 +134,9 @@ class Care:
             await self.stop(key, backend)
         if alive or any(key in survey.holdings for key in mine):
             return  # its workers may still be writing
-        uri = self._settings.run_uri(job.id)
+        folders = (self._settings.run_uri(job.id), images_uri(self._settings.storage, job.id))
         try:
-            await asyncio.to_thread(lambda: locate(uri).delete_tree())
+            await asyncio.to_thread(lambda: [locate(uri).delete_tree() for uri in folders])
         except OSError as error:
             raise BackendError(f"the files of the job cannot be deleted: {error}", job_id=job.id) from error
         await backend.forget(job)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.unit.dispatch.world import World, until
+from thornback.artifacts.files import locate
+from thornback.artifacts.layout import image_uri
 from thornback.backends.memory import MemoryBackend
 from thornback.backends.port import Phase, Resources, submission_id
 from thornback.errors import JobNotFound, StoreUnavailable, Unavailable
@@ -211,11 +213,14 @@ class TestDelete:
 
     async def test_a_completed_job_goes(self, world: World) -> None:
         job_id = await world.running("first")
+        picture = locate(image_uri(world.settings.storage, job_id, "Mira", 1))
+        picture.write_bytes(b"picture")
         await world.order(job_id, "succeed")
         await world.cancel(job_id, delete=True)
         await world.tick()
         with pytest.raises(JobNotFound):
             world.job(job_id)
+        assert not picture.exists()
 
     async def test_a_waiting_job_goes(self, world: World) -> None:
         job_id = await world.create("first")
