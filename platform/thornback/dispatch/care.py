@@ -7,7 +7,7 @@ told apart by the event's key, and what it asks of a backend is idempotent.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from thornback.artifacts.files import locate
@@ -136,7 +136,7 @@ class Care:
             return  # its workers may still be writing
         folders = (self._settings.run_uri(job.id), images_uri(self._settings.storage, job.id))
         try:
-            await asyncio.to_thread(lambda: [locate(uri).delete_tree() for uri in folders])
+            await asyncio.to_thread(_delete_trees, folders)
         except OSError as error:
             raise BackendError(f"the files of the job cannot be deleted: {error}", job_id=job.id) from error
         await backend.forget(job)
@@ -186,3 +186,8 @@ class Care:
 
 # A driver that has reported its end may take so long to take itself down.
 LINGER = timedelta(seconds=15)
+
+
+def _delete_trees(uris: Iterable[str]) -> None:
+    for uri in uris:
+        locate(uri).delete_tree()

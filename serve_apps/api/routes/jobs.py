@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
-from uuid_utils import uuid7
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from serve_apps.api import views
-from serve_apps.api.context import ApiContext, Context
+from serve_apps.api.context import Context
+from serve_apps.api.create import IdempotencyKey, create, json_only
 from serve_apps.api.examples import CREATE_EXAMPLES, REMOTE_EXAMPLES
 from serve_apps.api.principal import Caller
-from serve_apps.api.problems import UnsupportedMediaType
 from serve_apps.api.remote_specs import check_spec
 from serve_apps.api.schemas import CancelAnswer, Deleting, JobCreated, JobDetail, JobList, RetryRequest
 from serve_apps.api.spec_body import SpecBody
 from serve_apps.api.urls import base_url
 from thornback.errors import InvalidInput, JobIsActive, JobIsFinal
 from thornback.jobs.events import EventFactory, EventKind
-from thornback.jobs.spec import JobSpec, parse_spec
+from thornback.jobs.spec import parse_spec
 from thornback.jobs.state import JobState
 from thornback.jobs.status import JobStatus
-from thornback.metrics.port import NewJob
 from thornback.store.page import JobQuery
 
 RECENT_METRICS = 20
@@ -48,26 +43,6 @@ Sort = Literal[
     "priority",
     "-priority",
 ]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        description="The same key with the same body makes one job, however often it is sent.",
-    ),
-]
-
-
-def json_only(request: Request) -> None:
-    """Bodies are JSON: a web form of another site cannot send that without asking first."""
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-    is_json = content_type == "application/json" or (
-        content_type.startswith("application/") and content_type.endswith("+json")
-    )
-    if has_body and not is_json:
-        raise UnsupportedMediaType(f"send the body as application/json, not as {content_type or 'unnamed bytes'}")
 
 
 @router.post("", status_code=201, dependencies=[Depends(json_only)], summary="Create a job")
@@ -81,7 +56,7 @@ async def create_job(
     """Put a job in the queue. Everything left out of `config` gets its default."""
     check_spec(spec, context.settings, context.catalogue)
     body = spec.model_dump(mode="json", exclude_unset=True)
-    return await _create(
+    return await create(
         context, caller.user, spec, response, key=idempotency_key, request={"path": "jobs", "body": body}
     )
 
@@ -190,7 +165,7 @@ async def retry_job(
     spec = parse_spec(old.spec)
     check_spec(spec, context.settings, context.catalogue)
     request = {"path": f"jobs/{id}/retry", "body": how.model_dump()}
-    return await _create(
+    return await create(
         context,
         caller.user,
         spec,
@@ -200,33 +175,6 @@ async def retry_job(
         retry_of=id,
         resume_from=_checkpoint(old) if how.from_checkpoint else None,
     )
-
-
-async def _create(
-    context: ApiContext,
-    user: str,
-    spec: JobSpec,
-    response: Response,
-    *,
-    key: str | None,
-    request: Mapping[str, Any],
-    retry_of: str | None = None,
-    resume_from: str | None = None,
-) -> JobCreated:
-    canonical = json.dumps(request, sort_keys=True, separators=(",", ":")).encode()
-    new = NewJob(
-        job_id=str(uuid7()),
-        spec=spec.model_dump(mode="json"),
-        user=user,
-        at=datetime.now(UTC),
-        retry_of=retry_of,
-        resume_from=resume_from,
-        idempotency_key=key,
-        request_hash=hashlib.sha256(canonical).hexdigest() if key is not None else None,
-    )
-    created = await context.recorder.create(new)
-    response.headers["Location"] = f"{views.API_PREFIX}/jobs/{created.job.id}"
-    return views.job_created(created.job)
 
 
 def _checkpoint(job: JobState) -> str | None:

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Body, Depends
 
 from serve_apps.api import estimate, provider_views
 from serve_apps.api.context import ApiContext, Context
+from serve_apps.api.create import json_only
 from serve_apps.api.examples import ESTIMATE_EXAMPLES
 from serve_apps.api.provider_schemas import CatalogueOut, EstimateOut, ProviderList, ProviderOut
-from serve_apps.api.routes.jobs import json_only
 from serve_apps.api.spec_body import SpecBody
 from serve_apps.api.views import API_PREFIX
 from thornback.errors import ThornbackError

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Depends, Response
 
 from serve_apps.api import remote, views
 from serve_apps.api.context import ApiContext, Context
-from serve_apps.api.routes.jobs import json_only
+from serve_apps.api.create import json_only
 from serve_apps.api.schemas import ImportRequest, JobAnswer
 from thornback.errors import Conflict
 

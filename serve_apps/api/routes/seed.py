@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 
 from serve_apps.api import remote, seed_views
 from serve_apps.api.context import Context
+from serve_apps.api.create import json_only
 from serve_apps.api.find import find_job
-from serve_apps.api.routes.jobs import json_only
 from serve_apps.api.seed_schemas import ModelStatus, SyncAnswer, SyncRequest, TrainingLogs
 from serve_apps.api.urls import base_url
 

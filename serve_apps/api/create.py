@@ -1,0 +1,82 @@
+"""Putting a job into the queue: what every POST that makes one has in common."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Header, Request, Response
+from uuid_utils import uuid7
+
+from serve_apps.api import views
+from serve_apps.api.context import ApiContext
+from serve_apps.api.problems import UnsupportedMediaType
+from serve_apps.api.schemas import JobCreated
+from thornback.jobs.spec import JobSpec
+from thornback.metrics.port import NewJob
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="The same key with the same body makes one job, however often it is sent.",
+    ),
+]
+
+
+def json_only(request: Request) -> None:
+    """Bodies are JSON: a web form of another site cannot send that without asking first."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+    is_json = content_type == "application/json" or (
+        content_type.startswith("application/") and content_type.endswith("+json")
+    )
+    if has_body and not is_json:
+        raise UnsupportedMediaType(f"send the body as application/json, not as {content_type or 'unnamed bytes'}")
+
+
+async def create(
+    context: ApiContext,
+    user: str,
+    spec: JobSpec,
+    response: Response,
+    *,
+    key: str | None,
+    request: Mapping[str, Any],
+    retry_of: str | None = None,
+    resume_from: str | None = None,
+) -> JobCreated:
+    """Put a job into the queue and say in `Location` where it is.
+
+    Args:
+        context: the parts of the API.
+        user: whose job it is.
+        spec: validated and checked.
+        response: gets the header.
+        key: the Idempotency-Key.
+        request: what was asked, as the key is bound to it: a path and a body.
+        retry_of: the job that this one repeats.
+        resume_from: the checkpoint that it goes on from.
+
+    Raises:
+        IdempotencyConflict: the key came before with another request.
+    """
+    canonical = json.dumps(request, sort_keys=True, separators=(",", ":")).encode()
+    new = NewJob(
+        job_id=str(uuid7()),
+        spec=spec.model_dump(mode="json"),
+        user=user,
+        at=datetime.now(UTC),
+        retry_of=retry_of,
+        resume_from=resume_from,
+        idempotency_key=key,
+        request_hash=hashlib.sha256(canonical).hexdigest() if key is not None else None,
+    )
+    created = await context.recorder.create(new)
+    response.headers["Location"] = f"{views.API_PREFIX}/jobs/{created.job.id}"
+    return views.job_created(created.job)
