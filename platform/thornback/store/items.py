@@ -46,7 +46,7 @@ def fold_items(connection: sa.Connection, bulk: BulkWriter, events: Sequence[Job
 def read_items(connection: sa.Connection, job_id: str) -> list[ItemState]:
     """A job's items by number."""
     statement = sa.select(_items).where(_items.c.job_id == job_id).order_by(_items.c.item)
-    return [_item(row) for row in connection.execute(statement)]
+    return [item_of_row(row) for row in connection.execute(statement)]
 
 
 def read_order(connection: sa.Connection, provider: str, provider_id: str) -> ItemState | None:
@@ -66,7 +66,7 @@ def read_order(connection: sa.Connection, provider: str, provider_id: str) -> It
     newest = _by_key(connection, {(found.job_id, found.item)})[found.job_id, found.item]
     if newest.order == found.order_number:
         return newest
-    return _older_order(connection, found.job_id, found.item, found.order_number)
+    return read_older_order(connection, found.job_id, found.item, found.order_number)
 
 
 def read_open_orders(connection: sa.Connection, provider: str) -> list[ItemState]:
@@ -82,7 +82,7 @@ def read_open_orders(connection: sa.Connection, provider: str) -> list[ItemState
         )
         .order_by(_jobs.c.created_at, _items.c.job_id, _items.c.item)
     )
-    return [_item(row) for row in connection.execute(statement)]
+    return [item_of_row(row) for row in connection.execute(statement)]
 
 
 def order_id(provider_id: str) -> str:
@@ -96,12 +96,12 @@ def _by_key(connection: sa.Connection, keys: Collection[_Key]) -> dict[_Key, Ite
     for start in range(0, len(wanted), _IN_CHUNK):
         pairs = sa.tuple_(_items.c.job_id, _items.c.item).in_(wanted[start : start + _IN_CHUNK])
         for row in connection.execute(sa.select(_items).where(pairs)):
-            found[row.job_id, row.item] = _item(row)
+            found[row.job_id, row.item] = item_of_row(row)
     return found
 
 
-def _older_order(connection: sa.Connection, job_id: str, item: int, order: int) -> ItemState:
-    """An order that another has replaced stands in the stream alone."""
+def read_older_order(connection: sa.Connection, job_id: str, item: int, order: int) -> ItemState | None:
+    """An order that another has replaced stands in the stream alone; None where there never was one."""
     keys = [f"item:{item}:{order}:{step}" for step in _STEPS]
     statement = sa.select(_events.c.source, _events.c.key, _events.c.at, _events.c.data).where(
         _events.c.job_id == job_id, _events.c.source == "provider", _events.c.key.in_(keys)
@@ -110,7 +110,7 @@ def _older_order(connection: sa.Connection, job_id: str, item: int, order: int) 
         JobEvent(job_id=job_id, source=row.source, key=row.key, kind=EventKind.ITEM, at=row.at, data=row.data)
         for row in connection.execute(statement)
     ]
-    return reduce_items({}, told)[item]
+    return reduce_items({}, told).get(item)
 
 
 def _key(event: JobEvent) -> _Key:
@@ -141,7 +141,7 @@ def _item_row(item: ItemState) -> Mapping[str, Any]:
         "webhook_at": item.webhook_at,
         "via": cut(item.via, 20),
         "error": cut(item.error),
-        "outputs": [cut(address) for address in item.outputs],
+        "outputs": [cut(address) for address in item.outputs if address is not None],
         "uri": cut(item.uri),
         "content_type": cut(item.content_type, 255),
         "size_bytes": whole_cell(item.size_bytes, MAX_BIG_INT),
@@ -149,7 +149,8 @@ def _item_row(item: ItemState) -> Mapping[str, Any]:
     }
 
 
-def _item(row: Any) -> ItemState:
+def item_of_row(row: Any) -> ItemState:
+    """A row of `job_items`."""
     return ItemState(
         job_id=row.job_id,
         item=row.item,

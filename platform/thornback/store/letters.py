@@ -13,7 +13,7 @@ from thornback.jobs.events import EventFactory, JobEvent
 from thornback.metrics.port import Delivery, NewJob, Receipt
 from thornback.store.admit import MAX_INT, admit, clean_text, short_text
 from thornback.store.bulk import BulkWriter
-from thornback.store.cells import cut
+from thornback.store.cells import MAX_BIG_INT, cut, whole_cell
 from thornback.store.columns import canonical_id
 from thornback.store.tables import WebhookDelivery
 
@@ -115,7 +115,8 @@ def prune(connection: sa.Connection, *, before: datetime, arrived: int) -> None:
 
 def discard(connection: sa.Connection, row_id: int) -> None:
     """Remove a dead letter; others stay."""
-    connection.execute(sa.delete(_inbox).where(_inbox.c.id == row_id, _inbox.c.state == "dead"))
+    number = whole_cell(row_id, MAX_BIG_INT)
+    connection.execute(sa.delete(_inbox).where(_inbox.c.id == number, _inbox.c.state == "dead"))
 
 
 def empty_letters(connection: sa.Connection, job_id: str) -> None:
