@@ -123,7 +123,7 @@ class Provider(Protocol):
         """Ask an order to end; one that has ended is no error."""
         ...
 
-    async def upload(self, path: Path, *, content_type: str) -> str:
+    async def upload(self, path: Path, *, content_type: str | None = None) -> str:
         """Hand a file over for use as an input; returns its address."""
         ...
 
