@@ -71,9 +71,14 @@ export const logUrl = (id) => endpoint(of(id, "/logs")).pathname;
 
 const of = (id, rest = "") => `jobs/${encodeURIComponent(id)}${rest}`;
 
+/** The finished images of a set in one file. */
+export const zipUrl = (id) => endpoint(of(id, "/images.zip")).pathname;
+
 export const api = {
   jobs: (params, signal) => request("GET", "jobs", { params, signal }),
   job: (id, signal) => request("GET", of(id), { signal }),
+  items: (id, signal) => request("GET", of(id, "/items"), { signal }),
+  sync: (id) => request("POST", of(id, "/sync")),
   metrics: (id, params, signal) => request("GET", of(id, "/metrics"), { params, signal }),
   logs,
   cancel: (id) => request("POST", of(id, "/cancel")),

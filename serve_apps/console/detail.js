@@ -17,13 +17,18 @@ const QUEUE_MS = 5000;
 const SETTLE_MS = 400;
 const LOG_RETRY_MS = 3000;
 
+/** A provider tells steps only. */
+export const hasNoEpochs = (job) => Boolean(job.provider) && !job.total_epochs;
+
 export class JobDetail extends Emitter {
   constructor(store, id) {
     super();
     this.store = store;
     this.id = id;
     this.error = null;
-    this.series = new MetricSeries();
+    this.series = this.#newSeries();
+    this.items = null; // of an image set, once they are loaded
+    this.itemsError = null;
     this.hasSteps = false; // the steps of the past are loaded
     this.log = new LogBuffer();
     this.logState = { loaded: false, error: null, hasOlder: false };
@@ -71,7 +76,7 @@ export class JobDetail extends Emitter {
   /** Everything anew: the stream does not continue what is held. */
   fresh() {
     void this.#loadJob();
-    this.series = new MetricSeries();
+    this.series = this.#newSeries();
     void this.#loadEpochs();
     if (this.hasSteps) void this.#loadMetrics("step");
     this.log.clear();
@@ -83,6 +88,7 @@ export class JobDetail extends Emitter {
     if (event.job_id !== this.id) return;
     if (event.kind === "metrics") this.series.add(event.data);
     else if (event.kind === "log") this.#takeLines(event);
+    else if (event.kind === "item") this.items?.put(event.data);
     // What the page folded itself is confirmed by the server's answer.
     else if (MOVES.has(event.kind) && event.kind !== "deleted") this.#loadSoon();
   }
@@ -101,6 +107,11 @@ export class JobDetail extends Emitter {
     await this.#loadLog(() => ({ tail }));
   }
 
+  /** Read the job anew: something was asked of the server that may have changed it. */
+  reload() {
+    void this.#loadJob();
+  }
+
   /** Forget an error and try again. */
   retry() {
     this.error = null;
@@ -116,16 +127,39 @@ export class JobDetail extends Emitter {
     await this.#try(
       async () => {
         const { job, recent_metrics: rows, last_event_id: seen } = await api.job(this.id, this.closing.signal);
+        this.series.countsSteps = hasNoEpochs(job);
         for (const row of rows) this.series.add(rowOfApi(row));
         this.store.put(job, seen);
         this.store.onAnswer(seen);
         this.error = null;
+        if (job.kind === "image_set") void this.#loadItems();
       },
       (error) => {
         this.error = error;
         this.store.onAnswer(null);
       },
     );
+  }
+
+  async #loadItems() {
+    await this.#try(
+      async () => {
+        // Before the list is read, so that no event falls between the two.
+        this.items ??= new (await import("./imageitems.js")).ImageItems();
+        const { items } = await api.items(this.id, this.closing.signal);
+        for (const item of items) this.items.put(item);
+        this.itemsError = null;
+      },
+      (error) => {
+        this.itemsError = error.message;
+      },
+    );
+  }
+
+  #newSeries() {
+    const series = new MetricSeries();
+    series.countsSteps = this.job !== null && hasNoEpochs(this.job);
+    return series;
   }
 
   async #loadEpochs() {

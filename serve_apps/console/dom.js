@@ -22,6 +22,18 @@ export function memo(view) {
   };
 }
 
+/** A component whose module is fetched when it is first shown: what most pages do not need. */
+export function lazy(load) {
+  let View = null;
+  return function Lazy(props) {
+    const [, bump] = useState(0);
+    useEffect(() => {
+      if (!View) load().then((loaded) => bump(((View = loaded), 1)), () => {}); // the rest of the page stands without
+    }, []);
+    return View && h(View, props);
+  };
+}
+
 /** Re-render when `source` (anything with `subscribe(listener) -> unsubscribe`) changes. */
 export function useSource(source) {
   const [, bump] = useState(0);

@@ -5,6 +5,11 @@ import { artifactUrl } from "./api.js";
 
 const FINAL = { succeeded: "completed", failed: "failed", cancelled: "cancelled" };
 const HEADLINE = ["train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate"];
+// Facts that the API also gives as members of the job.
+const OWN_FACTS = [
+  "provider_id", "provider_url", "provider_version", "cost_estimate_usd", "cost_usd", "images_total", "images_done",
+  "images_failed", "input_images_url", "trigger_word", "captioning", "training_steps", "predict_time", "total_time",
+];
 // 100 belongs to success alone.
 const MOST_RUNNING_PERCENT = 99;
 
@@ -37,18 +42,19 @@ const FOLDS = {
   started: (job, data, { at }) => ({ ...running(job, data), started_at: job.started_at ?? at }),
   stage: (job, data) => (data.attempt < job.attempt ? null : { ...running(job, data), stage: data.name }),
   progress(job, data, { at }) {
-    const change = {
-      ...running(job, data),
-      progress_percent: Math.max(job.progress_percent, Math.min(data.percent, MOST_RUNNING_PERCENT)),
-      current_epoch: Math.max(job.current_epoch, data.epoch),
-      progress_origin: data.origin,
-    };
+    const change = { ...running(job, data), current_epoch: Math.max(job.current_epoch, data.epoch) };
+    const percent = Math.min(data.percent, MOST_RUNNING_PERCENT);
+    if (percent > job.progress_percent) Object.assign(change, { progress_percent: percent, progress_origin: data.origin });
     if (data.eta_seconds !== null && data.attempt >= job.attempt) {
       change.eta_at = new Date(Date.parse(at) + data.eta_seconds * 1000).toISOString();
     }
     return change;
   },
-  described: (job, data) => (job.facts ? { facts: { ...job.facts, ...data.facts } } : null),
+  described(job, { facts }) {
+    const change = job.facts ? { facts: { ...job.facts, ...facts } } : {};
+    for (const name of OWN_FACTS) if (name in facts && name in job) change[name] = facts[name];
+    return change;
+  },
   metrics(job, { values, epoch }) {
     const change = {};
     for (const name of HEADLINE) if (name in values) change[name] = values[name];

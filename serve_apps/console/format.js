@@ -56,6 +56,9 @@ export function age(ms) {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
+/** An amount in US dollars; "" where it is not known. */
+export const dollars = (value) => (isNumber(value) ? `$${value.toFixed(value < 1 ? 3 : 2)}` : "");
+
 /** Bytes in decimal units, as disks and downloads are sold. */
 export function bytes(value) {
   if (!isNumber(value)) return ABSENT;

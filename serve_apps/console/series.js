@@ -33,6 +33,7 @@ export class MetricSeries {
     this.batches = 0; // most batches seen in an epoch
     this.version = 0; // grows with every change
     this.carried = new Map(); // "train:step" -> names of the metrics that such rows have
+    this.countsSteps = false; // the run has no epochs: the axis counts its steps
   }
 
   /** Take a row `{epoch, batch, phase, values}` over; returns false where it was known. */
@@ -51,6 +52,7 @@ export class MetricSeries {
 
   /** Where a row stands on the axis of epochs. */
   position(row) {
+    if (this.countsSteps) return row.batch ?? row.epoch;
     if (row.batch === null) return row.epoch;
     return row.epoch - 1 + row.batch / Math.max(this.batches, 1);
   }
@@ -87,17 +89,27 @@ export class MetricSeries {
     return [xs, ...names.map((_, i) => widenGaps(xs.map((x) => at.get(x)[i])))];
   }
 
-  /** One object per epoch, newest first, for the table: `{epoch, values}`. */
+  /** One object per epoch, newest first, for the table: `{at, values}`. */
   epochs() {
-    const byEpoch = new Map();
+    return this.#grouped((row) => (row.batch === null ? row.epoch : null));
+  }
+
+  /** The same per step, for a run without epochs. */
+  steps() {
+    return this.#grouped((row) => row.batch);
+  }
+
+  #grouped(place) {
+    const groups = new Map();
     for (const row of this.rows.values()) {
-      if (row.batch !== null) continue;
+      const at = place(row);
+      if (at === null) continue;
       const carried = this.carried.get(kindOf(row));
-      const values = byEpoch.get(row.epoch) ?? {};
+      const values = groups.get(at) ?? {};
       for (const name in row.values) if (carried.has(name)) values[name] = row.values[name];
-      byEpoch.set(row.epoch, values);
+      groups.set(at, values);
     }
-    return [...byEpoch].map(([epoch, values]) => ({ epoch, values })).sort((a, b) => b.epoch - a.epoch);
+    return [...groups].map(([at, values]) => ({ at, values })).sort((a, b) => b.at - a.at);
   }
 }
 

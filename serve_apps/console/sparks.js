@@ -17,9 +17,11 @@ class Spark extends Emitter {
 
   add(rows) {
     let grown = false;
-    for (const row of rows) if (row.batch === null && this.series.add(row)) grown = true;
+    // Runs at providers have no epochs: their steps are the curve.
+    for (const row of rows) if ((row.batch === null || row.epoch === 0) && this.series.add(row)) grown = true;
     if (!grown) return;
-    const [, ...columns] = this.series.columns(NAMES, "epoch");
+    this.series.countsSteps = rows[0].epoch === 0;
+    const [, ...columns] = this.series.columns(NAMES, this.series.countsSteps ? "step" : "epoch");
     this.curves = NAMES.map((name, i) => ({ name, values: columns[i].slice(-POINTS) }));
     this.changed();
   }
@@ -85,7 +87,8 @@ export class Sparks {
   async #load(id) {
     try {
       // Two rows an epoch where train and val report apart.
-      const { metrics } = await api.metrics(id, { level: "epoch", limit: 2 * POINTS });
+      let { metrics } = await api.metrics(id, { level: "epoch", limit: 2 * POINTS });
+      if (metrics.length === 0) ({ metrics } = await api.metrics(id, { level: "step", limit: POINTS }));
       this.of(id).add(metrics.map(rowOfApi));
     } catch {
       this.of(id).isLoaded = false; // decoration: the next time the row is seen is soon enough

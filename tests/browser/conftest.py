@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 from pytest_asyncio import is_async_test
 
@@ -74,10 +75,10 @@ class Console:
         self._server = AsyncExitStack()
         self.host = ""
 
-    async def serve(self) -> None:
+    async def serve(self, app: FastAPI | None = None) -> None:
         """Start the server; after `stop` on the same port again."""
         port = int(self.host.rpartition(":")[2]) if self.host else 0
-        self.host = await self._server.enter_async_context(serving(self.api.app(), port=port))
+        self.host = await self._server.enter_async_context(serving(app or self.api.app(), port=port))
 
     async def stop(self) -> None:
         """End the server; database and writer stay."""

@@ -20,9 +20,9 @@ const CHARTS = [
 ];
 // Drawing may take this share of the time, so that a busy stream leaves the page quick.
 const DRAW_SHARE = 0.1;
-const FIRST_EPOCHS = 20;
+const FIRST_ROWS = 20;
 
-export function Charts({ detail, isFinal }) {
+export function Charts({ detail, isFinal, countsSteps = false }) {
   const { series } = detail;
   const version = useUnhurried(series.version);
   const [chosen, choose] = useState(null);
@@ -31,7 +31,7 @@ export function Charts({ detail, isFinal }) {
     // Decided once, when the first rows are there, so that the view does not change by itself.
     if (auto === null && series.version > 0) setAuto(series.epochs().length < EPOCHS_FOR_CURVE ? "step" : "epoch");
   }, [version]);
-  const level = chosen ?? auto ?? "epoch";
+  const level = countsSteps ? "step" : (chosen ?? auto ?? "epoch");
   useEffect(() => {
     if (level === "step") detail.loadSteps();
   }, [level, detail]);
@@ -40,16 +40,16 @@ export function Charts({ detail, isFinal }) {
   return html`<section aria-labelledby="charts">
     <div class="section-head">
       <h2 id="charts">${strings.job.charts}</h2>
-      ${charts.length > 0 && html`<${Levels} level=${level} choose=${choose} />`}
+      ${charts.length > 0 && !countsSteps && html`<${Levels} level=${level} choose=${choose} />`}
     </div>
     ${charts.length === 0 && html`<p class="panel panel-note">${isFinal ? text.none : text.waiting}</p>`}
     <div class="charts">
       ${charts.map(
         (chart) => html`<${JobChart} key=${chart.name} chart=${chart} series=${series} version=${version}
-          level=${level} id=${detail.id} />`,
+          level=${level} isWhole=${countsSteps || level === "epoch"} id=${detail.id} />`,
       )}
     </div>
-    ${charts.length > 0 && html`<p class="chart-hint">${text.hint}</p><${EpochTable} series=${series} version=${version} />`}
+    ${charts.length > 0 && html`<p class="chart-hint">${text.hint}</p><${Values} series=${series} version=${version} countsSteps=${countsSteps} />`}
   </section>`;
 }
 
@@ -62,18 +62,22 @@ function Levels({ level, choose }) {
   </div>`;
 }
 
-function JobChart({ chart, series, version, level, id }) {
+function JobChart({ chart, series, version, level, isWhole, id }) {
   const names = chart.metrics.filter((name) => series.names().has(name));
   const columns = useMemo(() => series.columns(names, level), [series, version, level, names.join()]);
   const curves = names.map((name) => ({ name, label: text.series[name] }));
-  return html`<${Chart} title=${text[chart.name]} curves=${curves} columns=${columns} sync=${id} isWhole=${level === "epoch"} 
+  return html`<${Chart} title=${text[chart.name]} curves=${curves} columns=${columns} sync=${id} isWhole=${isWhole}
     format=${chart.format ?? number} tick=${chart.tick ?? ((value) => number(value, 3))} />`;
 }
 
-function EpochTable({ series, version }) {
+function Values({ series, version, countsSteps }) {
   const [isOpen, setOpen] = useState(false);
-  const [shown, setShown] = useState(FIRST_EPOCHS);
-  const epochs = useMemo(() => (isOpen ? series.epochs() : []), [series, version, isOpen]);
+  const [shown, setShown] = useState(FIRST_ROWS);
+  const words = text.rows[countsSteps ? "step" : "epoch"];
+  const rows = useMemo(
+    () => (!isOpen ? [] : countsSteps ? series.steps() : series.epochs()),
+    [series, version, isOpen, countsSteps],
+  );
   const known = series.names();
   const columns = CHARTS.flatMap(({ metrics, format = number }) => metrics.map((name) => ({ name, format }))).filter(
     ({ name }) => known.has(name),
@@ -81,19 +85,19 @@ function EpochTable({ series, version }) {
   return html`<details class="disclosure" onToggle=${(event) => setOpen(event.target.open)}>
     <summary>${text.table}</summary>
     ${isOpen &&
-    html`<div class="panel scroll" tabindex="0" role="region" aria-label=${text.tableCaption}>
+    html`<div class="panel scroll" tabindex="0" role="region" aria-label=${words.caption}>
       <table class="table">
-        <caption class="visually-hidden">${text.tableCaption}</caption>
-        <thead><tr><th scope="col">${text.epochColumn}</th>
+        <caption class="visually-hidden">${words.caption}</caption>
+        <thead><tr><th scope="col">${words.column}</th>
           ${columns.map(({ name }) => html`<th scope="col" key=${name}>${strings.figures[name]}</th>`)}</tr></thead>
-        <tbody>${epochs.slice(0, shown).map(
-          ({ epoch, values }) => html`<tr key=${epoch}><th scope="row">${epoch}</th>
+        <tbody>${rows.slice(0, shown).map(
+          ({ at, values }) => html`<tr key=${at}><th scope="row">${at}</th>
             ${columns.map(({ name, format }) => html`<td key=${name}>${format(values[name])}</td>`)}</tr>`,
         )}</tbody>
       </table>
-      ${epochs.length > shown &&
+      ${rows.length > shown &&
       html`<p class="list-foot"><button type="button" class="button button-small" onClick=${() => setShown(Infinity)}>
-        ${text.more(epochs.length - shown)}</button></p>`}
+        ${words.more(rows.length - shown)}</button></p>`}
     </div>`}
   </details>`;
 }

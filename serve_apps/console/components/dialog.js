@@ -3,7 +3,7 @@
 import { html, useEffect, useRef } from "../dom.js";
 import { strings } from "../strings.js";
 
-export function Confirm({ title, text, action, busy, error, onConfirm, onClose }) {
+export function Confirm({ title, text, action, keep = strings.actions.keep, isDanger = true, busy, error, onConfirm, onClose }) {
   const ref = useRef(null);
   useEffect(() => {
     const before = document.activeElement;
@@ -15,8 +15,8 @@ export function Confirm({ title, text, action, busy, error, onConfirm, onClose }
     <p>${text}</p>
     ${error && html`<p class="dialog-error" role="alert">${error}</p>`}
     <div class="dialog-actions">
-      <button type="button" class="button" onClick=${() => ref.current.close()}>${strings.actions.keep}</button>
-      <button type="button" class="button button-danger" disabled=${busy} onClick=${onConfirm}>
+      <button type="button" class="button" onClick=${() => ref.current.close()}>${keep}</button>
+      <button type="button" class=${`button ${isDanger ? "button-danger" : "button-primary"}`} disabled=${busy} onClick=${onConfirm}>
         ${busy ? strings.actions.working : action}
       </button>
     </div>

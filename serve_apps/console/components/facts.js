@@ -8,7 +8,12 @@ import { CopyButton } from "./copy.js";
 
 const text = strings.job;
 // Shown elsewhere, or too long for a line.
-const SHOWN_ELSEWHERE = new Set(["confusion_matrix", "dataset_size", "train_samples", "val_samples"]);
+const SHOWN_ELSEWHERE = new Set([
+  "confusion_matrix", "dataset_size", "train_samples", "val_samples",
+  "provider", "provider_id", "provider_url", "provider_version", "cost_estimate_usd", "cost_usd", "images_total",
+  "images_done", "images_failed", "success_rate", "input_images_url", "trigger_word", "captioning", "training_steps",
+  "predict_time", "total_time",
+]);
 
 export function Artifacts({ job }) {
   return html`<section class="panel" aria-labelledby="artifacts">
@@ -33,7 +38,8 @@ function Artifact({ id, artifact }) {
 
 export function Facts({ job }) {
   const own = Object.entries(job.facts).filter(([name]) => !SHOWN_ELSEWHERE.has(name));
-  const pairs = [[text.id, job.id], [text.submission, job.submission_id], ...own].filter(([, value]) => value !== null);
+  const submission = job.provider ? null : job.submission_id;
+  const pairs = [[text.id, job.id], [text.submission, submission], ...own].filter(([, value]) => value !== null);
   return html`<${Pairs} id="facts" heading=${text.facts} pairs=${pairs} />`;
 }
 

@@ -17,9 +17,22 @@ export function ProgressLine({ job }) {
   return html`<${ProgressBar} job=${job} />
     <p class="job-progress-text">
       <span>${percent(job.progress_percent)}</span>
-      <span>${isOver ? text.epoch(job.current_epoch, job.total_epochs) : (job.stage ?? "")}</span>
+      <span>${isOver ? reached(job) : (job.stage ?? "")}</span>
       ${!isOver && job.eta_at && html`<${Eta} at=${job.eta_at} />`}
     </p>`;
+}
+
+/** How far a run came, in its own unit; empty where that is neither epochs nor images. */
+export function reached(job) {
+  if (job.images_total) return strings.jobs.images(job.images_done ?? 0, job.images_total);
+  return job.total_epochs || job.current_epoch ? text.epoch(job.current_epoch, job.total_epochs) : "";
+}
+
+/** Where the percentage is from, for runs that do not report it themselves. */
+export function Origin({ job }) {
+  const origin = text.origin[job.progress_origin];
+  if (!origin || isFinal(job) || !job.provider) return null;
+  return html`<span class=${`origin origin-${job.progress_origin}`} title=${origin.help}>${origin.label}</span>`;
 }
 
 /** The time left, counted down between reports. */

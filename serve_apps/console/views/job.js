@@ -1,9 +1,9 @@
 // One job: where it stands, its curves, its log, its files, and what can be done to it.
-import { html, useEffect, useMemo, useNow, useSource, useState } from "../dom.js";
+import { html, lazy, useEffect, useMemo, useNow, useSource, useState } from "../dom.js";
 import { api, logUrl } from "../api.js";
-import { JobDetail } from "../detail.js";
+import { JobDetail, hasNoEpochs } from "../detail.js";
 import { isFinal, isWaiting } from "../fold.js";
-import { dateTime, duration, percent } from "../format.js";
+import { dateTime, dollars, duration, percent } from "../format.js";
 import { go, jobHref, listHref } from "../router.js";
 import { strings } from "../strings.js";
 import { Charts } from "../components/charts.js";
@@ -11,11 +11,13 @@ import { Confirm } from "../components/dialog.js";
 import { Artifacts, Config, Facts } from "../components/facts.js";
 import { Figures } from "../components/figures.js";
 import { Log } from "../components/log.js";
-import { Confusion } from "../components/confusion.js";
-import { Eta, ProgressBar } from "../components/progress.js";
+import { Eta, Origin, ProgressBar, reached } from "../components/progress.js";
 import { Status, statusOf } from "../components/status.js";
 
 const text = strings.job;
+const Confusion = lazy(() => import("../components/confusion.js").then((module) => module.Confusion));
+const Images = lazy(() => import("../components/images.js").then((module) => module.Images));
+const Provider = lazy(() => import("../components/provider.js").then((module) => module.Provider));
 
 export function JobView({ app, id }) {
   const detail = useMemo(() => new JobDetail(app.store, id), [app, id]);
@@ -39,11 +41,14 @@ export function JobView({ app, id }) {
     <${Head} job=${job} />
     <${Where} job=${job} />
     <${Why} job=${job} />
-    <${Figures} job=${job} />
-    <${Charts} detail=${detail} isFinal=${isFinal(job)} />
+    ${job.provider && html`<${Provider} job=${job} detail=${detail} />`}
+    ${job.kind === "image_set"
+      ? detail.items && html`<${Images} job=${job} items=${detail.items} error=${detail.itemsError} />`
+      : html`<${Figures} job=${job} />
+          <${Charts} detail=${detail} isFinal=${isFinal(job)} countsSteps=${hasNoEpochs(job)} />`}
     <${Log} log=${detail.log} state=${detail.logState} isFinal=${isFinal(job)} onOlder=${() => detail.loadOlder()}
       download=${{ href: logUrl(id), name: `${id}.log` }} />
-    <${Confusion} matrix=${job.facts.confusion_matrix} names=${job.facts.class_names} />
+    ${job.facts.confusion_matrix && html`<${Confusion} matrix=${job.facts.confusion_matrix} names=${job.facts.class_names} />`}
     <div class="details">
       <div><${Artifacts} job=${job} /><${Facts} job=${job} /></div>
       <${Config} job=${job} />
@@ -77,7 +82,8 @@ function Head({ job }) {
         <h1>${job.job_name}</h1>
         <p class="job-title-sub">
           <${Status} job=${job} />
-          <span>${job.model_architecture ?? job.kind}</span>
+          <span>${job.model_architecture ?? strings.kinds[job.kind] ?? job.kind}</span>
+          ${job.provider && html`<span>${strings.backends[job.provider] ?? job.provider}</span>`}
           ${job.attempt > 1 && html`<span>${text.attempt(job.attempt)}</span>`}
           <time datetime=${job.created_at}>${strings.jobs.created(dateTime(job.created_at))}</time>
           ${job.retry_of && html`<a href=${jobHref(job.retry_of)}>${text.retryOf} ${job.retry_of.slice(-8)}</a>`}
@@ -105,6 +111,14 @@ function Actions({ job }) {
   const retry = () => act("retry", async () => go(jobHref((await api.retry(job.id)).id)));
   const name = job.job_name;
   const questions = {
+    order: {
+      title: strings.actions.orderTitle,
+      text: strings.actions.orderText(name, strings.backends[job.provider], dollars(job.cost_usd ?? job.cost_estimate_usd)),
+      action: strings.actions.order,
+      keep: strings.actions.back,
+      isDanger: false,
+      onConfirm: retry,
+    },
     cancel: {
       title: strings.actions.cancelTitle,
       text: isWaiting(job) ? strings.actions.cancelWaitingText(name) : strings.actions.cancelText(name),
@@ -125,7 +139,7 @@ function Actions({ job }) {
   return html`<div class="actions">
     ${isFinal(job)
       ? html`<button type="button" class="button button-primary" title=${strings.actions.retryTitle} disabled=${busy !== null}
-            onClick=${retry}>${busy === "retry" ? strings.actions.working : strings.actions.retry}</button>
+            onClick=${job.provider ? () => ask("order") : retry}>${busy === "retry" ? strings.actions.working : strings.actions.retry}</button>
           <button type="button" class="button" disabled=${busy !== null || job.delete_requested} onClick=${() => ask("remove")}>
             ${strings.actions.remove}</button>`
       : html`<button type="button" class="button" disabled=${job.cancel_requested} onClick=${() => ask("cancel")}>
@@ -141,8 +155,8 @@ function Where({ job }) {
     <p class="job-progress-line">
       <b>${percent(job.progress_percent)}</b>
       ${job.stage && !isFinal(job) && html`<span class="job-stage">${job.stage}</span>`}
-      <span>${text.epoch(job.current_epoch, job.total_epochs)}</span>
-      ${text.estimated[job.progress_origin] && html`<span class="muted">(${text.estimated[job.progress_origin]})</span>`}
+      ${reached(job) && html`<span>${reached(job)}</span>`}
+      <${Origin} job=${job} />
       <span class="spacer"></span>
       <${Time} job=${job} />
     </p>

@@ -84,13 +84,19 @@ const Row = memo(function Row({ job, sparks }) {
     <div class="job-cell-status"><${Status} job=${job} /></div>
     <div class="job-cell-name">
       <a class="job-name" href=${jobHref(job.id)} title=${job.job_name}>${job.job_name}</a>
-      <span class="job-sub">${job.model_architecture ?? job.kind}<span>${job.id.slice(-8)}</span></span>
+      <span class="job-sub">${what(job)}<span>${job.id.slice(-8)}</span></span>
     </div>
     <div class="job-cell-progress"><${Progress} job=${job} /></div>
     <div class="job-cell-loss"><${Loss} job=${job} sparks=${sparks} /></div>
     <div class="job-age"><${Age} job=${job} /></div>
   </li>`;
 });
+
+/** What runs and, where it is not this cluster, who runs it. */
+function what(job) {
+  const kind = job.model_architecture ?? strings.kinds[job.kind] ?? job.kind;
+  return job.provider ? `${kind} · ${strings.backends[job.provider] ?? job.provider}` : kind;
+}
 
 function Progress({ job }) {
   if (job.status === "failed") {
@@ -112,7 +118,7 @@ function Loss({ job, sparks }) {
     <${Sparkline} curves=${spark.curves} />
     <dl>
       <dt>${text.lossTrain}</dt><dd>${number(job.train_loss, 3)}</dd>
-      <dt>${text.lossVal}</dt><dd>${number(job.val_loss, 3)}</dd>
+      ${(job.val_loss !== null || !job.provider) && html`<dt>${text.lossVal}</dt><dd>${number(job.val_loss, 3)}</dd>`}
     </dl>
   </div>`;
 }
