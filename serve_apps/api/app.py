@@ -30,6 +30,7 @@ from serve_apps.api.routes import (
     remote,
     seed,
     socket,
+    webhooks,
 )
 from serve_apps.api.tracking import Trackers, no_trackers
 from thornback.metrics.port import Recorder
@@ -67,7 +68,7 @@ def create_app(
         trackers=trackers,
     )
     app = _bare_app(context)
-    for noun in (jobs, remote, seed, metrics, logs, artifacts, events, kinds, providers, alerts, health):
+    for noun in (jobs, remote, seed, metrics, logs, artifacts, events, kinds, providers, webhooks, alerts, health):
         app.include_router(noun.router, responses=openapi.PROBLEM)
     app.include_router(socket.router, prefix="/ws")
     # Only what no route matches is looked up among the console's files, so that a wrong method stays a 405.

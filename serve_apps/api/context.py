@@ -17,6 +17,8 @@ from thornback.metrics.port import Recorder
 from thornback.providers.catalogue import Catalogue, load_catalogue
 from thornback.settings import Settings
 from thornback.store.read import StoreReader
+from thornback.webhooks.open import open_receiver
+from thornback.webhooks.receive import Receiver
 
 T = TypeVar("T")
 HealthCheck = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -63,6 +65,11 @@ class ApiContext:
     def catalogue(self) -> Catalogue:
         """Trainers and image models. Raises SettingsError where the user's own file is wrong."""
         return load_catalogue(self.settings)
+
+    @cached_property
+    def receiver(self) -> Receiver:
+        """Takes providers' webhooks. Raises SettingsError as `catalogue` does."""
+        return open_receiver(self.settings, catalogue=self.catalogue, ask=self.read, recorder=self.recorder)
 
 
 def get_context(connection: HTTPConnection) -> ApiContext:

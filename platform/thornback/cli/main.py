@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from thornback import __version__
-from thornback.cli import data, demo, doctor, jobs, lora, platform_commands, watch
+from thornback.cli import data, demo, doctor, jobs, lora, platform_commands, watch, webhook
 from thornback.cli.exits import HELP, exit_of_error
 from thornback.cli.output import Output
 from thornback.errors import ThornbackError
@@ -54,6 +54,7 @@ jobs.register(app)
 watch.register(app)
 data.register(app)
 doctor.register(app)
+webhook.register(app)
 lora.register(app)
 
 if __name__ == "__main__":

@@ -12,7 +12,20 @@ It knows HTTP only: neither Ray nor torch nor the database.
 
 from thornback.client.client import Client, JobTimeout
 from thornback.client.download import DownloadCorrupt
-from thornback.client.models import Artifact, Event, Health, Job, JobDetail, JobPage, LogLines, MetricRow, Update
+from thornback.client.models import (
+    Artifact,
+    Delivery,
+    DeliveryPage,
+    Event,
+    Health,
+    Job,
+    JobDetail,
+    JobPage,
+    LogLines,
+    MetricRow,
+    Receipt,
+    Update,
+)
 from thornback.client.problems import ServerUnreachable
 from thornback.client.reconnect import Backoff
 
@@ -20,6 +33,8 @@ __all__ = [
     "Artifact",
     "Backoff",
     "Client",
+    "Delivery",
+    "DeliveryPage",
     "DownloadCorrupt",
     "Event",
     "Health",
@@ -29,6 +44,7 @@ __all__ = [
     "JobTimeout",
     "LogLines",
     "MetricRow",
+    "Receipt",
     "ServerUnreachable",
     "Update",
 ]

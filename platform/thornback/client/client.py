@@ -13,7 +13,20 @@ from typing import Any, Self
 import httpx2
 
 from thornback.client.download import fetch_file
-from thornback.client.models import Artifact, Event, Health, Job, JobDetail, JobPage, LogLines, MetricRow, Update
+from thornback.client.models import (
+    Artifact,
+    Delivery,
+    DeliveryPage,
+    Event,
+    Health,
+    Job,
+    JobDetail,
+    JobPage,
+    LogLines,
+    MetricRow,
+    Receipt,
+    Update,
+)
 from thornback.client.problems import error_of, unreachable
 from thornback.client.reconnect import Backoff
 from thornback.client.stream import STATUS, ReconnectingStream
@@ -21,6 +34,7 @@ from thornback.client.watch import watch_job
 from thornback.errors import ThornbackError
 
 JOBS = "/api/v1/training/jobs"
+WEBHOOKS = "/api/v1/webhooks"
 PAGE = 200
 
 
@@ -262,6 +276,44 @@ class Client:
                 on_lost=on_lost,
             )
         )
+
+    # Webhooks of providers
+
+    def deliveries(
+        self, *, state: str | None = None, provider: str | None = None, job: str | None = None, limit: int | None = None
+    ) -> Iterator[Delivery]:
+        """What came in, the newest first, without bodies; `state` is applied or dead."""
+        filters = _present({"state": state, "provider": provider, "job": job})
+        cursor: str | None = None
+        left = limit
+        while left is None or left > 0:
+            params = {**filters, **_present({"cursor": cursor}), "limit": PAGE if left is None else min(PAGE, left)}
+            page = DeliveryPage.model_validate(self._call("GET", f"{WEBHOOKS}/deliveries", params=params))
+            yield from page.deliveries
+            left = None if left is None else left - len(page.deliveries)
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def delivery(self, delivery_id: int) -> Delivery:
+        """One with its body. Raises NotFound."""
+        return Delivery.model_validate(self._call("GET", f"{WEBHOOKS}/deliveries/{delivery_id}"))
+
+    def replay_delivery(self, delivery_id: int) -> Receipt:
+        """Have it interpreted again with what is known now. Raises NotFound."""
+        return Receipt.model_validate(self._call("POST", f"{WEBHOOKS}/deliveries/{delivery_id}/replay"))
+
+    def discard_delivery(self, delivery_id: int) -> None:
+        """Forget a dead letter. Raises NotFound, and Conflict for one that was used."""
+        self._call("DELETE", f"{WEBHOOKS}/deliveries/{delivery_id}")
+
+    def send_webhook(
+        self, provider: str, body: bytes, *, headers: Mapping[str, str], params: Mapping[str, str] | None = None
+    ) -> Receipt:
+        """Send a signed webhook as a provider would. Raises SignatureInvalid."""
+        headers = {"content-type": "application/json", **headers}
+        path = f"{WEBHOOKS}/{provider}"
+        return Receipt.model_validate(self._call("POST", path, content=body, headers=headers, params=params or {}))
 
     # The server
 

@@ -146,3 +146,34 @@ class Health(_Answer):
     """The answer of /readyz; `ready` is its status code, the rest its body."""
 
     ready: bool
+
+
+class Delivery(_Answer):
+    """A webhook in the server's inbox; `state` is applied or dead."""
+
+    id: int
+    provider: str
+    delivery_id: str
+    state: str
+    received_at: datetime
+    provider_id: str | None = None
+    job_id: str | None = None
+    item: int | None = None
+    status: str | None = None
+    problem: str | None = None
+    body: str | None = None  # of `Client.delivery` alone
+
+
+class DeliveryPage(_Answer):
+    """Some of the inbox, the newest first."""
+
+    deliveries: tuple[Delivery, ...]
+    next_cursor: str | None = None
+
+
+class Receipt(_Answer):
+    """What became of a webhook."""
+
+    is_new: bool
+    events: int
+    problem: str | None = None

@@ -49,6 +49,16 @@ def read_items(connection: sa.Connection, job_id: str) -> list[ItemState]:
     return [item_of_row(row) for row in connection.execute(statement)]
 
 
+def read_item_counts(connection: sa.Connection, job_ids: Sequence[str]) -> dict[str, dict[tuple[ItemStatus, int], int]]:
+    """For each of some jobs: how many of its items stand so, with their newest order being the first, second, …"""
+    columns = (_items.c.job_id, _items.c.status, _items.c.order_number)
+    statement = sa.select(*columns, sa.func.count()).where(_items.c.job_id.in_(job_ids)).group_by(*columns)
+    found: dict[str, dict[tuple[ItemStatus, int], int]] = {job_id: {} for job_id in job_ids}
+    for job_id, status, order, count in connection.execute(statement):
+        found[job_id][ItemStatus(status), order] = count
+    return found
+
+
 def read_order(connection: sa.Connection, provider: str, provider_id: str) -> ItemState | None:
     """The order that a provider knows by this id, as an item with the order's own number and fate.
 

@@ -88,3 +88,17 @@ def _clock(seconds: float) -> str:
 
 def _wire(at: datetime) -> str:
     return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def fal_success(request_id: str) -> Mapping[str, Any]:
+    """What fal sends when a training has succeeded, and nothing before."""
+    name = "pytorch_lora_weights.safetensors"
+    weights = {"url": f"https://example.com/{name}", "file_name": name, "content_type": "application/octet-stream"}
+    payload = {"diffusers_lora_file": weights, "config_file": {"url": "https://example.com/config.json"}}
+    return {
+        "request_id": request_id,
+        "gateway_request_id": request_id,
+        "status": "OK",
+        "error": None,
+        "payload": payload,
+    }

@@ -167,7 +167,7 @@ def test_age_is_bounded_both_ways(offset: int, good: bool) -> None:
     if good:
         check_age(envelope, now=NOW + offset, tolerance_s=300.0)
         return
-    with pytest.raises(SignatureInvalid, match="301 s (old|ahead)"):
+    with pytest.raises(SignatureInvalid, match=r"301 s (old|ahead)"):
         check_age(envelope, now=NOW + offset, tolerance_s=300.0)
 
 
