@@ -19,6 +19,8 @@ from thornback.jobs.events import EventKind
 
 _LOG_LINES = 8
 _LABEL = 14  # columns of the metric names
+_STEPS = 2000  # of a run without epochs, kept for its curve
+_MARK = {"parsed": "read from the log", "estimated": "estimated"}
 
 
 def _now() -> datetime:
@@ -31,6 +33,7 @@ class JobView:
     def __init__(self, start: JobDetail, *, log_lines: int = _LOG_LINES, now: Callable[[], datetime] = _now) -> None:
         self.job: Job = start.job
         self.rows: dict[int, MetricRow] = {row.epoch: row for row in start.recent_metrics if row.batch is None}
+        self.losses: deque[float] = deque(maxlen=_STEPS)
         self.log: deque[str] = deque(maxlen=log_lines)
         self.notice: str | None = None
         self.waiting: Job | None = None  # read anew while it waits: a place in line moves without an event of its own
@@ -45,6 +48,9 @@ class JobView:
             return None
         if event.kind is EventKind.LOG:
             self.log.extend(event.data["lines"])
+        if event.kind is EventKind.METRICS and event.data["batch"] is not None:
+            loss = event.data["values"].get("train_loss")
+            self.losses.extend([] if loss is None else [loss])
         if event.kind is EventKind.METRICS and event.data["batch"] is None:
             row = MetricRow.model_validate({**event.data, **event.data["values"]})
             self.rows[row.epoch] = row
@@ -64,6 +70,8 @@ class JobView:
         elif not job.is_final:
             parts.append(job.stage or "")
             parts.append(f"epoch {job.current_epoch}/{job.total_epochs}" if job.total_epochs else "")
+            parts.append(f"{job.images_done or 0} of {job.images_total} images" if job.images_total else "")
+            parts.append(_MARK.get(job.progress_origin or "", "") if job.provider else "")
             parts.append(self._time_left())
         return ", ".join(part for part in parts if part)
 
@@ -97,10 +105,14 @@ class JobView:
 
     def _metrics(self, width: int, *, ascii_only: bool) -> list[RenderableType]:
         rows = [self.rows[epoch] for epoch in sorted(self.rows)]
-        if not rows:
-            return []
         room = max(10, min(60, width - _LABEL - 26))
         grid = Table.grid(padding=(0, 2, 0, 0))
+        if not rows:
+            if self.job.total_epochs or not self.losses:
+                return []
+            spark = Text(sparkline(list(self.losses), width=room, ascii_only=ascii_only), style="cyan")
+            grid.add_row(Text("train loss", style="dim"), number(self.losses[-1]), spark)
+            return [grid]
         last = rows[-1]
         best = f"best {number(self.job.best_val_loss)} in epoch {self.job.best_epoch}" if self.job.best_epoch else ""
         lines = (

@@ -54,6 +54,7 @@ class Job(_Answer):
     current_epoch: int = 0
     total_epochs: int = 0
     progress_percent: float = 0.0
+    progress_origin: str | None = None  # reported, parsed or estimated
     eta_at: datetime | None = None
     eta_seconds: float | None = None
 
@@ -69,6 +70,16 @@ class Job(_Answer):
     dataset_size: int | None = None
     train_samples: int | None = None
     val_samples: int | None = None
+    backend: str = "ray"
+    provider: str | None = None  # who runs it, where that is not the server's own cluster
+    provider_id: str | None = None
+    provider_url: str | None = None  # the provider's page about it
+    cost_estimate_usd: float | None = None
+    cost_usd: float | None = None
+    images_total: int | None = None  # of an image set
+    images_done: int | None = None
+    images_failed: int | None = None
+
     checkpoint_path: str | None = None
     onnx_model_path: str | None = None
     mlflow_run_id: str | None = None

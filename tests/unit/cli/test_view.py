@@ -129,3 +129,25 @@ def test_a_notice_goes_with_the_next_update() -> None:
 def test_rows_of_steps_are_not_drawn_as_epochs() -> None:
     start = JobDetail(job=job(), recent_metrics=[MetricRow(epoch=1, batch=4, train_loss=1.0)])
     assert JobView(start).rows == {}
+
+
+def test_a_run_at_a_provider_has_steps_and_no_epochs() -> None:
+    shown = view(
+        backend="replicate",
+        provider="replicate",
+        stage="training",
+        progress_percent=36.35,
+        progress_origin="parsed",
+        eta_at=NOW + timedelta(seconds=135),
+    )
+    for step in range(1, 40):
+        values = {"train_loss": 1 / step}
+        row = event(EventKind.METRICS, epoch=0, batch=step, phase="train", values=values)
+        assert shown.apply(Update(job=shown.job, event=row)) is None
+    assert shown.headline() == "running, training, read from the log, 2:15 left"
+    assert any("train loss" in line and "0.02564" in line and "█" in line for line in drawn(shown, 100))
+
+
+def test_a_set_counts_its_images() -> None:
+    shown = view(backend="fal", provider="fal", stage="training", images_total=12, images_done=5)
+    assert shown.headline() == "running, training, 5 of 12 images"
