@@ -74,20 +74,17 @@ class FalProvider:
         start = (order.intended_at or self._now() - timedelta(days=1)) - SKEW
         query = {"endpoint_id": order.endpoint, "start": start.isoformat(), "expand": "payloads", "limit": "100"}
         for _ in range(MAX_PAGES):
-            page = await self._calls.ask(lambda: self._body("GET", LIST_URL, params=query))
-            found = _search(page, order, known)
-            if found is not None:
-                return found
-            cursor = page.get("next_cursor")
-            if not page.get("has_more") or not isinstance(cursor, str):
+            try:
+                rows, cursor = await self._calls.ask(lambda: self._page(query))
+            except (ProviderRefused, OrderUnknown) as error:  # not every key may see the list
+                raise _cannot_tell(f"fal does not show its list of requests: {error.details['text']}") from None
+            for row in rows:
+                if row.provider_id not in known and covers(row.inputs, order.inputs):
+                    return row
+            if cursor is None:
                 break
             query["cursor"] = cursor
-        raise ProviderUnavailable(
-            "fal lists no such request that has ended; it may be in its queue, so it is not sent again",
-            provider=self.name,
-            status=None,
-            retry_after_s=LOOK_AGAIN_S,
-        )
+        raise _cannot_tell("fal lists no such request that has ended, and it may be in its queue")
 
     async def look(self, endpoint: str, call: str, provider_id: str) -> Sighting:
         """Look at a request; one that is completed is read with its result, which alone tells whether it failed."""
@@ -142,6 +139,15 @@ class FalProvider:
             await self._client.aclose()
             self._client = None
 
+    async def _page(self, query: Mapping[str, str]) -> tuple[list[Sighting], str | None]:
+        """The rows of one page of the list, and what asks for the next."""
+        page = await self._body("GET", LIST_URL, params=query)
+        rows, cursor = page.get("items"), page.get("next_cursor")
+        if not isinstance(rows, list):
+            raise InvalidInput.field("items", "it must be a list")
+        further = cursor if page.get("has_more") and isinstance(cursor, str) else None
+        return [read_listed(row) for row in rows], further
+
     async def _result(self, url: str) -> dict[str, Any]:
         try:
             response = await self._fal().request("GET", url)
@@ -184,10 +190,7 @@ def _tells_of_the_run(refusal: Refusal) -> bool:
     return refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(_payload(refusal), dict)
 
 
-def _search(page: Mapping[str, Any], order: Order, known: frozenset[str]) -> Sighting | None:
-    rows = page.get("items")
-    for row in rows if isinstance(rows, list) else []:
-        sighting = read_listed(row)
-        if sighting.provider_id not in known and covers(sighting.inputs, order.inputs):
-            return sighting
-    return None
+def _cannot_tell(why: str) -> ProviderUnavailable:
+    return ProviderUnavailable(
+        f"{why}; so the order is not sent again", provider="fal", status=None, text=None, retry_after_s=LOOK_AGAIN_S
+    )

@@ -20,7 +20,7 @@ from thornback.errors import InvalidInput, OrderUnknown, ProviderRefused, Provid
 from thornback.providers.calls import UPLOAD_S, Calls, none_for_sure
 from thornback.providers.inputs import covers
 from thornback.providers.port import Order, ProviderHealth, Sighting
-from thornback.providers.reading import is_address, load_body, read_moment
+from thornback.providers.reading import is_address, load_body
 from thornback.providers.replicate_body import read_sighting
 from thornback.providers.wire import Wire, host_of
 from thornback.settings import Settings
@@ -92,12 +92,11 @@ class ReplicateProvider:
         since = (order.intended_at or self._now() - timedelta(days=1)) - SKEW
         path = _collection(order.call)
         for _ in range(MAX_PAGES):
-            page = await self._calls.ask(partial(self._json, "GET", path))
-            found, reached = _search(page, order, known, since)
-            further = _next(page, order.call)
+            rows, further = await self._calls.ask(partial(self._page, path, order.call))
+            found = _find(rows, order, known, since)
             if found is not None:
                 return found
-            if reached or further is None:
+            if further is None or any(_is_before(row, since) for row in rows):
                 self._believe_none(order)
                 return None
             path = further
@@ -191,6 +190,14 @@ class ReplicateProvider:
         latest = max(moment for moment in times if moment is not None)
         none_for_sure(self.name, (self._now() - latest).total_seconds(), self._settle_s)
 
+    async def _page(self, path: str, call: str) -> tuple[list[Sighting], str | None]:
+        """The rows of one page of a list, and where the next is."""
+        page = await self._json("GET", path)
+        rows = page.get("results")
+        if not isinstance(rows, list):
+            raise InvalidInput.field("results", "it must be a list")
+        return [read_sighting(row) for row in rows], _next(page, call)
+
     async def _sighting(self, method: str, path: str, **kwargs: Any) -> Sighting:
         return read_sighting(await self._json(method, path, **kwargs))
 
@@ -217,29 +224,23 @@ def _next(page: Mapping[str, Any], call: str) -> str | None:
     return f"{_collection(call)}?cursor={quote(cursor[0], safe='')}" if cursor else None
 
 
-def _search(
-    page: Mapping[str, Any], order: Order, known: frozenset[str], since: datetime
-) -> tuple[Sighting | None, bool]:
-    """The order in a page of the list, and whether the page reaches back to before it was sent."""
-    rows = page.get("results")
-    if not isinstance(rows, list):
-        raise ProviderUnavailable("replicate sent a list without results", provider="replicate", status=None)
+def _find(rows: list[Sighting], order: Order, known: frozenset[str], since: datetime) -> Sighting | None:
     for row in rows:
-        created_at = read_moment(row.get("created_at")) if isinstance(row, dict) else None
-        if created_at is not None and created_at < since:
-            return None, True
-        sighting = read_sighting(row)
-        if sighting.provider_id in known or not _same_model(order.endpoint, sighting):
+        if row.provider_id in known or _is_before(row, since) or not _same_model(order.endpoint, row):
             continue
-        if sighting.data_removed and not sighting.inputs:
+        if row.data_removed and not row.inputs:
             raise ProviderUnavailable(
-                f"replicate has removed the inputs of {sighting.provider_id}, which may be this order",
+                f"replicate has removed the inputs of {row.provider_id}, which may be this order",
                 provider="replicate",
                 status=None,
             )
-        if covers(sighting.inputs, order.inputs):
-            return sighting, False
-    return None, not rows
+        if covers(row.inputs, order.inputs):
+            return row
+    return None
+
+
+def _is_before(row: Sighting, since: datetime) -> bool:
+    return row.created_at is not None and row.created_at < since
 
 
 def _same_model(endpoint: str, sighting: Sighting) -> bool:

@@ -18,7 +18,7 @@ from thornback.providers.faults import NoAnswer, Refusal
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 
 # predictions.create of Replicate's client asks for no time-out at all, so these go over every request.
-TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=60.0, pool=60.0)
+TIMEOUT = httpx.Timeout(connect=10.0, read=60.0, write=60.0, pool=60.0)
 LIMITS = httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=30.0)
 
 

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.unit.providers.make import Clock, order
+from tests.unit.providers.make import order
 from tests.unit.providers.raw_server import DROP, HALF, answer, raw_server
 from thornback.errors import AnswerLost, ProviderRefused, ProviderUnavailable
 from thornback.providers.fal import FalProvider
 from thornback.providers.faults import NoAnswer, Refusal
 from thornback.providers.replicate import ReplicateProvider
 from thornback.providers.wire import Wire, host_of
-from thornback.settings import Settings
 
 Make = Callable[..., Any]
-TAKEN_BY: dict[str, dict[str, Any]] = {"replicate": {"id": "r1", "status": "starting", "input": {}}, "fal": {"request_id": "f1"}}
+TAKEN_BY: dict[str, dict[str, Any]] = {
+    "replicate": {"id": "r1", "status": "starting", "input": {}},
+    "fal": {"request_id": "f1"},
+}
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
-    def build(name: str, url: str) -> ReplicateProvider | FalProvider:
-        settings = Settings(
-            home=tmp_path, replicate_api_token="r8_x", replicate_url=url, fal_key="id:secret", fal_url=url
-        )
-        return ReplicateProvider(settings, Clock()) if name == "replicate" else FalProvider(settings, Clock())
-
-    return build
+def make(connect: Make) -> Make:
+    """By name."""
+    return lambda name, url: connect(ReplicateProvider if name == "replicate" else FalProvider, url)
 
 
 PREDICTION = {"endpoint": "acme/model", "call": "prediction", "inputs": {"prompt": "p"}, "destination": None}
@@ -48,7 +44,6 @@ async def test_one_order_is_one_request_and_its_answer_may_be_lost(make: Make, n
         provider = make(name, server.url)
         with pytest.raises(AnswerLost):
             await provider.submit(order(**PREDICTION))
-        await provider.close()
     assert [request.split()[0] for request in server.requests] == ["POST"]
 
 
@@ -63,7 +58,6 @@ async def test_an_order_that_is_refused_was_not_taken(
         provider = make(name, server.url)
         with pytest.raises(error, match="no"):
             await provider.submit(order(**PREDICTION))
-        await provider.close()
     assert len(server.requests) == 1
 
 
@@ -74,7 +68,6 @@ async def test_where_nobody_listens_nothing_was_taken(make: Make, name: str) -> 
         provider = make(name, f"http://127.0.0.1:{free.getsockname()[1]}")
         with pytest.raises(ProviderUnavailable, match="cannot be reached"):
             await provider.submit(order(**PREDICTION))
-        await provider.close()
 
 
 @pytest.mark.parametrize("name", ["replicate", "fal"])
@@ -83,7 +76,6 @@ async def test_an_answer_with_more_or_less_than_the_client_wants_is_enough(make:
     async with raw_server(answer(TAKEN_BY[name] | {"new": [1]}, 201)) as server:
         provider = make(name, server.url)
         assert (await provider.submit(order(**PREDICTION))).provider_id in ("r1", "f1")
-        await provider.close()
 
 
 async def test_our_time_outs_are_on_every_request() -> None:
