@@ -103,6 +103,10 @@ class Family(ABC):
     def sample_arguments(self, positive: Conditioning, negative: Conditioning | None) -> dict[str, Any]:
         """What the pipeline's call takes instead of a prompt, with a batch dimension of one."""
 
+    def guidance_arguments(self, guidance: float) -> dict[str, float]:
+        """How the pipeline's call is told how closely to follow the prompt."""
+        return {"guidance_scale": guidance}
+
     def collate(self, conditionings: Sequence[Conditioning]) -> dict[str, Tensor]:
         """A batch of conditionings; sequences of different lengths are padded with zeros at their end."""
         return {name: _stack([item[name] for item in conditionings]) for name in conditionings[0]}

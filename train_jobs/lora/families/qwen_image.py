@@ -85,6 +85,10 @@ class QwenImage(Family):
         )[0]
         return unpack(tokens, height, width)
 
+    def guidance_arguments(self, guidance: float) -> dict[str, float]:
+        """See Family."""
+        return {"true_cfg_scale": guidance}
+
     def sample_arguments(self, positive: Conditioning, negative: Conditioning | None) -> dict[str, Any]:
         """See Family."""
         arguments = {name: tensor[None] for name, tensor in positive.items()}
