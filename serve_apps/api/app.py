@@ -20,8 +20,11 @@ from serve_apps.api.guard import SECURITY_HEADERS, Guard
 from serve_apps.api.routes import (
     alerts,
     artifacts,
+    datasets,
     events,
     health,
+    image_sets,
+    items,
     jobs,
     kinds,
     logs,
@@ -68,7 +71,8 @@ def create_app(
         trackers=trackers,
     )
     app = _bare_app(context)
-    for noun in (jobs, remote, seed, metrics, logs, artifacts, events, kinds, providers, webhooks, alerts, health):
+    made = (jobs, items, remote, seed, metrics, logs, artifacts, events, kinds, image_sets, datasets)
+    for noun in (*made, providers, webhooks, alerts, health):
         app.include_router(noun.router, responses=openapi.PROBLEM)
     app.include_router(socket.router, prefix="/ws")
     # Only what no route matches is looked up among the console's files, so that a wrong method stays a 405.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
+from urllib.parse import quote
 
 from serve_apps.api.problems import RangeNotSatisfiable
 from thornback.artifacts.files import CHUNK_BYTES, FileEntry, Location
@@ -59,3 +60,9 @@ def tar_stream(folder: Location, files: Sequence[FileEntry]) -> Iterator[bytes]:
         yield from read_part(folder / entry.path, 0, entry.size_bytes)
         yield bytes(-entry.size_bytes % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def disposition(name: str) -> dict[str, str]:
+    """The header under which a browser saves an answer as a file of this name (RFC 6266)."""
+    plain = "".join(char if char.isascii() and (char.isalnum() or char in "._- ") else "_" for char in name)
+    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"}

@@ -75,6 +75,12 @@ class UnsupportedMediaType(ThornbackError):
     code = "unsupported_media_type"
 
 
+class BodyTooLarge(ThornbackError):
+    """The body has more bytes than are taken here."""
+
+    code = "body_too_large"
+
+
 class RangeNotSatisfiable(ThornbackError):
     """The asked bytes lie outside the file; `details["size"]` is its length."""
 

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from serve_apps.api.schemas import ArtifactOut, Job, JobCreated, JobSummary, MetricOut
 from thornback.backends.port import submission_id
+from thornback.jobs.events import EventKind
+from thornback.jobs.items import ItemStatus
 from thornback.jobs.state import HEADLINE_METRICS, Artifact, JobState
 from thornback.jobs.status import JobStatus
 from thornback.metrics.port import QueuePlace, StreamEvent
@@ -161,12 +163,27 @@ def log_message(event: StreamEvent) -> dict[str, Any]:
 
 def event_message(event: StreamEvent) -> dict[str, Any]:
     """Any event as the SSE streams carry it."""
+    data = dict(event.data)
+    if event.kind is EventKind.ITEM:
+        data["image_url"] = _stored_image(event)
     return {
         "id": event.id,
         "job_id": event.job_id,
         "kind": event.kind.value,
         "at": wire_time(event.at),
-        "data": dict(event.data),
+        "data": data,
+    }
+
+
+def item_message(event: StreamEvent) -> dict[str, Any]:
+    """An `item` message: an order at a provider moved; a stored image says where to see it."""
+    return {
+        "event": "item",
+        "job_id": event.job_id,
+        "event_id": event.id,
+        "timestamp": wire_time(event.at),
+        **{name: event.data.get(name) for name in ("item", "order", "status", "provider", "provider_id", "error")},
+        "image_url": _stored_image(event),
     }
 
 
@@ -180,9 +197,20 @@ def artifact_url(job_id: str, name: str) -> str:
     return f"{API_PREFIX}/jobs/{job_id}/artifacts/{quote(name)}"
 
 
+def image_url(job_id: str, item: int) -> str:
+    """Where an image of a set is seen, relative to the server."""
+    return f"/api/v1/image-sets/{job_id}/images/{item}"
+
+
 def provider(job: JobState) -> str | None:
     """Who runs a job, None where it is this cluster."""
     return None if job.backend == "ray" else job.backend
+
+
+def _stored_image(event: StreamEvent) -> str | None:
+    data = event.data
+    is_image = data["status"] == ItemStatus.STORED and str(data.get("content_type")).startswith("image/")
+    return image_url(event.job_id, data["item"]) if is_image else None
 
 
 def _facts(job: JobState, wanted: Mapping[str, type]) -> dict[str, Any]:

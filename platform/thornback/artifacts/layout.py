@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
-from thornback.artifacts.files import join, locate
+from thornback.artifacts.files import join
 
 _UNFIT = re.compile(r"[^\w.-]+")
 
@@ -26,9 +27,10 @@ def image_name(character: str, number: int) -> str:
 
 
 def storage_key(storage: str, uri: str) -> str:
-    """Where a file lies below the storage, without what only we need to reach that."""
-    root, place = locate(storage).path, locate(uri).path
-    return place.removeprefix(root.rstrip("/") + "/")
+    """Where a file lies below the storage, without what only we need to reach that; else its name."""
+    root, place = (address.partition("?")[0] if "://" in address else address for address in (storage, uri))
+    folder = root.rstrip("/") + "/"
+    return place.removeprefix(folder) if place.startswith(folder) else posixpath.basename(place)
 
 
 def uploads_uri(storage: str) -> str:

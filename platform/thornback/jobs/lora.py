@@ -27,7 +27,7 @@ class RemoteLoraConfig(BaseModel):
             min_length=1,
             max_length=4096,
             description="Images, with same-name .txt captions or without: the https:// address of a ZIP, a ZIP or a "
-            "folder (local path or s3://), or `job:<id>` of a finished image set.",
+            "folder (local path or s3://), `upload:<id>` of one that was sent, or `job:<id>` of a finished image set.",
         ),
     ]
     trigger_word: Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from thornback.errors import JobNotFound
 from thornback.jobs.events import EventKind
-from thornback.jobs.items import ItemState
+from thornback.jobs.items import ItemState, ItemStatus
 from thornback.jobs.state import JobState
 from thornback.metrics.port import QueuePlace, StreamEvent
 from thornback.store.admit import clean_text
@@ -25,7 +25,7 @@ from thornback.store.inbox import (
     read_delivery,
     read_newest_delivery,
 )
-from thornback.store.items import read_items, read_open_orders, read_order
+from thornback.store.items import read_item_counts, read_items, read_open_orders, read_order
 from thornback.store.page import JobPage, JobQuery, JobRow, Order, conditions
 from thornback.store.rows import LOG_FIELDS, METRIC_COLUMNS, LogChunk, MetricRow, join_values
 from thornback.store.state_codec import decode_state
@@ -189,6 +189,11 @@ class StoreReader:
             if not found:
                 _must_exist(connection, known)
         return found
+
+    def item_counts(self, job_ids: Sequence[str]) -> dict[str, dict[tuple[ItemStatus, int], int]]:
+        """For each of some jobs: how many of its items have a status, by the number of their newest order."""
+        with self._snapshot() as connection:
+            return read_item_counts(connection, job_ids)
 
     def order(self, provider: str, provider_id: str) -> ItemState | None:
         """The order that a provider knows by this id, an item's newest or an older one.

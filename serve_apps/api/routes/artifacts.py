@@ -6,7 +6,6 @@ import posixpath
 from collections.abc import Iterable
 from pathlib import Path as LocalPath
 from typing import Annotated, Any
-from urllib.parse import quote
 from uuid import UUID
 
 import anyio.to_thread
@@ -14,7 +13,7 @@ from fastapi import APIRouter, Header, Path, Response
 
 from serve_apps.api import views
 from serve_apps.api.context import ApiContext, Context
-from serve_apps.api.files import parse_range, read_part, tar_stream
+from serve_apps.api.files import disposition, parse_range, read_part, tar_stream
 from serve_apps.api.schemas import ArtifactList
 from serve_apps.api.sse import LiveResponse
 from thornback.artifacts.files import Location, locate
@@ -66,7 +65,7 @@ def _answer(
             return LiveResponse(
                 tar_stream(place, files),
                 media_type="application/x-tar",
-                headers=_disposition(f"{posixpath.basename(artifact.name)}.tar"),
+                headers=disposition(f"{posixpath.basename(artifact.name)}.tar"),
             )
         if rest not in {entry.path for entry in files}:
             raise NotFound(f"artifact {artifact.name} holds no {rest}")
@@ -80,7 +79,7 @@ def _file(place: Location, artifact: Artifact, rest: str, byte_range: str | None
     size = place.size()
     # The digest names the content; without one (a file below a folder) nothing promises that it stays the same.
     etag = f'"{artifact.sha256}"' if artifact.sha256 and not rest else None
-    headers = _disposition(posixpath.basename(rest or artifact.name)) | {"Accept-Ranges": "bytes"}
+    headers = disposition(posixpath.basename(rest or artifact.name)) | {"Accept-Ranges": "bytes"}
     if etag:
         headers["ETag"] = etag
     part = parse_range(byte_range, size) if byte_range and (if_range is None or if_range == etag) else None
@@ -128,8 +127,3 @@ def _real(place: Location) -> str:
     if place.fs.type_name == "local":
         return str(LocalPath(place.path).resolve())
     return posixpath.normpath(place.path)
-
-
-def _disposition(name: str) -> dict[str, str]:
-    plain = "".join(char if char.isascii() and (char.isalnum() or char in "._- ") else "_" for char in name)
-    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"}

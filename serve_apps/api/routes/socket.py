@@ -31,7 +31,7 @@ CLOSE_TRY_LATER = 1013
 CLOSE_INVALID = 4400
 CLOSE_NOT_FOUND = 4404
 
-INCLUDES: Mapping[str, EventKind] = {"metrics": EventKind.METRICS, "log": EventKind.LOG}
+INCLUDES: Mapping[str, EventKind] = {"metrics": EventKind.METRICS, "log": EventKind.LOG, "item": EventKind.ITEM}
 
 # Without /ws: one application serves it below that path, the other is mounted there.
 router = APIRouter()
@@ -39,7 +39,7 @@ router = APIRouter()
 
 @router.websocket("/training/{job_id}")
 async def training_socket(websocket: WebSocket, context: Context, job_id: str) -> None:
-    """Live status of one job. `?include=metrics,log` adds those messages, `?after=` goes on from an event."""
+    """Live status of one job. `?include=metrics,log,item` adds those messages, `?after=` goes on from an event."""
     await websocket.accept()
     client = _Client(websocket)
     try:
@@ -137,7 +137,11 @@ _CLOSE_CODES: tuple[tuple[type[ThornbackError], int], ...] = (
     (InvalidInput, CLOSE_INVALID),
     (Unavailable, CLOSE_TRY_LATER),
 )
-_MESSAGES = {EventKind.METRICS: views.metrics_message, EventKind.LOG: views.log_message}
+_MESSAGES = {
+    EventKind.METRICS: views.metrics_message,
+    EventKind.LOG: views.log_message,
+    EventKind.ITEM: views.item_message,
+}
 
 
 def _options(query: QueryParams) -> tuple[frozenset[EventKind], int | None]:
@@ -145,7 +149,7 @@ def _options(query: QueryParams) -> tuple[frozenset[EventKind], int | None]:
     names = [name for name in query.get("include", "").split(",") if name]
     for name in names:
         if name not in INCLUDES:
-            raise InvalidInput.field("include", f"{name!r} is unknown; use {' and '.join(INCLUDES)}")
+            raise InvalidInput.field("include", f"{name!r} is unknown; use {', '.join(INCLUDES)}")
     after = query.get("after", query.get("last_event_id"))
     if after is None:
         return frozenset(INCLUDES[name] for name in names), None
