@@ -72,12 +72,17 @@ export const logUrl = (id) => endpoint(of(id, "/logs")).pathname;
 const of = (id, rest = "") => `jobs/${encodeURIComponent(id)}${rest}`;
 
 /** The finished images of a set in one file. */
-export const zipUrl = (id) => endpoint(of(id, "/images.zip")).pathname;
+export const zipUrl = (id) => endpoint(setOf(id, "/images.zip")).pathname;
+
+/** One finished image of a set. */
+export const imageUrl = (id, item) => endpoint(setOf(id, `/images/${item}`)).pathname;
+
+const setOf = (id, rest = "") => `../image-sets/${encodeURIComponent(id)}${rest}`;
 
 export const api = {
   jobs: (params, signal) => request("GET", "jobs", { params, signal }),
   job: (id, signal) => request("GET", of(id), { signal }),
-  items: (id, signal) => request("GET", of(id, "/items"), { signal }),
+  imageSet: (id, signal) => request("GET", setOf(id), { signal }),
   sync: (id) => request("POST", of(id, "/sync")),
   metrics: (id, params, signal) => request("GET", of(id, "/metrics"), { params, signal }),
   logs,

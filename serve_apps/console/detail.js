@@ -146,7 +146,7 @@ export class JobDetail extends Emitter {
       async () => {
         // Before the list is read, so that no event falls between the two.
         this.items ??= new (await import("./imageitems.js")).ImageItems();
-        const { items } = await api.items(this.id, this.closing.signal);
+        const { items } = await api.imageSet(this.id, this.closing.signal);
         for (const item of items) this.items.put(item);
         this.itemsError = null;
       },

@@ -139,7 +139,7 @@ export const strings = {
     success: (percent) => `${percent} succeeded`,
     failed: (n) => (n === 1 ? "1 failed" : `${n} failed`),
     zip: "Download as ZIP",
-    alt: (item, name) => `Image ${item} of ${name}`,
+    alt: (item, prompt) => `Image ${item}${prompt ? `: ${prompt}` : ""}`,
     tries: (n) => `try ${n}`,
     failedToLoad: "The images could not be loaded",
     status: {
@@ -150,7 +150,7 @@ export const strings = {
       failed: "failed",
       cancelled: "cancelled",
       stored: "done",
-      none: "not ordered yet",
+      waiting: "not ordered yet",
     },
   },
 

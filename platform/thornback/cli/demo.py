@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.table import Table
@@ -67,6 +67,9 @@ def demo(
     ] = None,
     clips: Annotated[int, typer.Option(help="Size of the data set", min=160)] = CLIPS,
     epochs: Annotated[int | None, typer.Option(help="Fewer are quicker and learn less", min=1)] = None,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="A LoRA and an image set at a simulated provider instead; costs nothing")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train a small model on radio signals through the API, live; about three minutes on two cores.
@@ -75,7 +78,10 @@ def demo(
     """
     output = output_of(ctx)
     settings = _demo_settings(load_settings(), port, output)
-    manifest = _prepare(settings, clips, output)
+    _forget_last(settings, output)
+    if remote:
+        _demo_remote(settings, output, exit_after=exit_after)
+    manifest = _make_data(settings, clips, output)
     settings = settings.model_copy(update={"dataset": str(manifest)})
     node = NodeProcess(settings)
     with ending(node, output, keep=False):
@@ -84,6 +90,23 @@ def demo(
         except KeyboardInterrupt:
             output.note("interrupted; stopping everything")
             raise typer.Exit(Exit.INTERRUPTED) from None
+
+
+def _demo_remote(settings: Settings, output: Output, *, exit_after: bool) -> NoReturn:
+    from thornback.cli.demo_remote import remote_settings, run_remote, simulator  # pictures need Pillow
+
+    with simulator(settings, output) as url:
+        settings = remote_settings(settings, url)
+        node = NodeProcess(settings)
+        with ending(node, output, keep=False):
+            try:
+                code, record = run_remote(node, settings, output)
+                if code is Exit.OK and not exit_after:
+                    _hold(node, record, output)
+            except KeyboardInterrupt:
+                output.note("interrupted; stopping everything")
+                code = Exit.INTERRUPTED
+    raise typer.Exit(code)
 
 
 def _run(
@@ -127,17 +150,22 @@ def _demo_settings(settings: Settings, port: int | None, output: Output) -> Sett
     )
 
 
-def _prepare(settings: Settings, clips: int, output: Output) -> Path:
-    """Remove the last demo's database and runs, and make the data set unless it is there."""
+def _forget_last(settings: Settings, output: Output) -> None:
+    """Remove the last demo's database and runs."""
     file = NodeFile(settings.home)
     clean_up(file)  # refuses while another demo runs
     for name in ("thornback.db", "thornback.db-wal", "thornback.db-shm"):
         (settings.home / name).unlink(missing_ok=True)
     shutil.rmtree(settings.home / "runs", ignore_errors=True)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    output.note(f"demo folder    {settings.home}")
+
+
+def _make_data(settings: Settings, clips: int, output: Output) -> Path:
+    """Make the data set unless it is there."""
     from thornback.datasets.radio import MANIFEST, make_radio_dataset  # numpy and soundfile
 
     folder = settings.home / f"radio-{__version__}-{clips}-{SEED}"
-    output.note(f"demo folder    {settings.home}")
     if not (folder / MANIFEST).is_file():
         output.note(f"making {clips} clips of radio signals in {folder}")
         make_radio_dataset(folder, clips=clips, seed=SEED)
