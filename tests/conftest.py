@@ -7,5 +7,6 @@ pytest_plugins = [
     "tests.fixtures.ray",
     "tests.fixtures.api",
     "tests.fixtures.s3",
+    "tests.fixtures.simulator",
     "tests.fixtures.web",
 ]

@@ -1,1 +1,4 @@
-"""A server that speaks the providers' wire protocols, to try everything without spending money."""
+"""Replicate and fal on this machine: their wire protocols, made-up trainings, and faults on demand.
+
+No product code knows of it; the command line starts it, and tests talk to it.
+"""
