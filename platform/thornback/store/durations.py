@@ -10,21 +10,23 @@ from thornback.store.tables import TrainingJob
 
 _jobs = TrainingJob.__table__  # type: ignore[attr-defined]
 
-# The steps that were asked for, where the provider did not repeat them.
-STEPS = sa.func.coalesce(_jobs.c.training_steps, _jobs.c.config["steps"].as_integer())
+# The steps that were asked for, where the provider did not repeat them. Other kinds may call anything `steps`.
+_ASKED = sa.case((_jobs.c.kind == "lora", _jobs.c.config["steps"].as_integer()))
+STEPS = sa.func.coalesce(_jobs.c.training_steps, _ASKED)
+# On the provider's machine or, where it does not tell that, from the order to the end.
+SECONDS = sa.func.coalesce(_jobs.c.predict_time, _jobs.c.total_time)
 
 
 def read_durations(connection: sa.Connection, provider: str, trainer: str, *, limit: int) -> list[tuple[int, float]]:
     """(steps, seconds) of completed trainings, the newest first."""
-    seconds = sa.func.coalesce(_jobs.c.predict_time, _jobs.c.total_time)
     statement = (
-        sa.select(STEPS.label("steps"), seconds.label("seconds"))
+        sa.select(STEPS.label("steps"), SECONDS.label("seconds"))
         .where(
             _jobs.c.provider == cut(provider, 50),
             _jobs.c.trainer == cut(trainer, 200),
             _jobs.c.status == JobStatus.COMPLETED.value,
             STEPS.is_not(None),
-            seconds.is_not(None),
+            SECONDS.is_not(None),
         )
         .order_by(_jobs.c.completed_at.desc())
         .limit(limit)
