@@ -1,0 +1,66 @@
+"""Lines that are no progress but tell how to read it: totals, epochs, the job's name, where a resume begins."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from thornback.trainlog.numbers import COUNT, count
+
+_TOTAL = re.compile(
+    rf"(?:\btotal (?:[a-z]+ ){{0,2}}steps\b|\b(?:max|num|total)_(?:train(?:ing)?_)?steps\b|\bmax(?:imum)? (?:train(?:ing)? )?steps\b"
+    rf"|^\s*['\"]steps['\"])[^:=\d]{{0,60}}[:=]\s{{0,4}}['\"]?(?P<total>{COUNT})(?![\d/])",
+    re.IGNORECASE,
+)
+_EPOCHS = re.compile(
+    rf"(?:\bnum[_ ](?:train[_ ])?epochs\b|\bmax[_ ](?:train[_ ])?epochs?\b|\btotal epochs\b)[^:=\d]{{0,40}}[:=]\s{{0,4}}['\"]?(?P<epochs>{COUNT})(?![\d/])",
+    re.IGNORECASE,
+)
+_JOB = re.compile(r"\bRunning job: (?P<name>\S.{0,119}?)\s*$")
+_RESUME = re.compile(
+    rf"(?:resum|continu|start(?:ing|ed)? (?:training )?from|restor|restart|loaded|skipp|picking up)[^\n]{{0,160}}?"
+    rf"(?:\b(?:global[_ ]?)?steps?\b|\biter(?:ation)?s?\b|checkpoint-|step_?)[^\d\n]{{0,12}}?(?P<step>{COUNT})(?![\d.]|\s?/|\s?of\b)",
+    re.IGNORECASE,
+)
+_RESUME_FIRST = re.compile(
+    rf"\bskip(?:ping)? (?:the )?(?:first )?(?P<step>{COUNT}) (?:steps|batches|iterations)", re.IGNORECASE
+)
+_RUNNING = re.compile(
+    r"running training|start(?:ing|ed)? training|begin(?:ning)? training|学習開始|training started", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a line announces; None where it says nothing of it."""
+
+    total: int | None = None
+    epochs: int | None = None
+    job: str | None = None
+    resume: int | None = None
+    begins: bool = False
+
+    @property
+    def is_bare(self) -> bool:
+        """No figure in it: the line may say more."""
+        return self.total is None and self.epochs is None and self.job is None and self.resume is None
+
+
+def find_hint(line: str) -> Hint | None:
+    """Cheap for lines that announce nothing."""
+    lowered = line.lower()
+    speaks = "step" in lowered or "epoch" in lowered or "job:" in lowered or "train" in lowered or "学習" in lowered
+    if not (speaks or "checkpoint" in lowered or "iter" in lowered or "skip" in lowered):
+        return None
+    total, epochs, job = _TOTAL.search(line), _EPOCHS.search(line), _JOB.search(line)
+    resume = None if total else (_RESUME_FIRST.search(line) or _RESUME.search(line))
+    begins = bool(_RUNNING.search(line))
+    if not (total or epochs or job or resume or begins):
+        return None
+    return Hint(
+        total=(count(total["total"]) or None) if total else None,
+        epochs=(count(epochs["epochs"]) or None) if epochs else None,
+        job=job["name"] if job else None,
+        resume=count(resume["step"]) if resume else None,
+        begins=begins,
+    )
