@@ -20,7 +20,7 @@ from thornback.errors import (
     ThornbackError,
 )
 from thornback.providers.fal_body import detail_text
-from thornback.providers.reading import clean_text, load_body
+from thornback.providers.reading import clean_text, load_body, read_seconds
 
 MAX_TEXT = 2000  # characters of a provider's words that are kept
 DEFAULT_WAIT_S = 30.0  # after a 429 that does not say how long
@@ -65,6 +65,8 @@ class Refusal(Fault):
     def wait_s(self, now: datetime) -> float | None:
         """How long it asks us to wait, in seconds."""
         told = _retry_after(self.headers.get("retry-after"), now)
+        if told is None:
+            told = read_seconds(_object(self.body).get("retry_after"))
         if told is None and (match := _RESETS.search(self.text)):
             told = float(match[1])
         if told is None and self.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -119,12 +121,16 @@ def _facts(provider: str, fault: Fault) -> dict[str, object]:
 def _words(body: bytes) -> str:
     """What an error body says, in whichever form."""
     text = clean_text(body.decode("utf-8", "replace")).strip()
-    try:
-        parsed = load_body(text)
-    except InvalidInput:
-        return text[:MAX_TEXT]
+    parsed = _object(body)
     told = detail_text(parsed) or parsed.get("title") or parsed.get("error") or parsed.get("status")
     return clean_text(str(told if told is not None else text))[:MAX_TEXT]
+
+
+def _object(body: bytes) -> dict[str, object]:
+    try:
+        return load_body(body)
+    except InvalidInput:
+        return {}
 
 
 def _retry_after(header: str | None, now: datetime) -> float | None:

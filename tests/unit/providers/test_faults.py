@@ -67,7 +67,8 @@ def test_the_providers_words_are_kept(body: Any, text: str) -> None:
         ({}, {"retry_after": "soon"}, 30.0),
         ({}, {"retry_after": "1000000"}, 3600.0),
         ({"detail": "Request was throttled. Your rate limit resets in ~12s."}, {}, 12.0),
-        ({"detail": "slow down"}, {}, 30.0),
+        ({"detail": "Your rate limit resets in ~12s.", "retry_after": 9}, {}, 9.0),
+        ({"detail": "slow down", "retry_after": "soon"}, {}, 30.0),
     ],
 )
 def test_how_long_a_limit_lasts(body: Any, headers: dict[str, str], seconds: float) -> None:
