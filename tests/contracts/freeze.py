@@ -93,7 +93,8 @@ def _type(parameter: Any) -> str:
     if getattr(parameter, "is_flag", False):
         return "flag"
     kind = parameter.type_descriptor.annotation
-    kind = next(iter(get_args(kind)), kind)  # list[str] -> str
+    while inner := get_args(kind):  # list[str] | None -> str
+        kind = inner[0]
     if issubclass(kind, Enum):
         return " | ".join(str(member.value) for member in kind)
     low, high = parameter.min, parameter.max
