@@ -24,11 +24,11 @@ from thornback.datasets.radio import demo_config, make_radio_dataset
 from thornback.jobs.convnext import TrainingConfig
 from thornback.jobs.events import Attempt
 from thornback.metrics.reporter import NullReporter
+from train_jobs.common.group import Group
 from train_jobs.convnext.checkpoint import Snapshot
 from train_jobs.convnext.choices import Machine, choose
 from train_jobs.convnext.data import ClipDataset, Loader, train_batches
 from train_jobs.convnext.frontend import LogMel
-from train_jobs.convnext.group import Group
 from train_jobs.convnext.loop import Training
 from train_jobs.convnext.model import build_backbone
 from train_jobs.convnext.plan import RunFolder, RunPlan

@@ -23,9 +23,9 @@ from thornback.jobs.status import FailureReason
 from thornback.metrics.actor import connect
 from thornback.metrics.reporter import NullReporter, Reporter, open_reporter
 from thornback.settings import Settings, load_settings
-from train_jobs.convnext.console import ConsoleReporter, say
-from train_jobs.convnext.failures import classify
-from train_jobs.convnext.launch import Launcher, wants_gpu
+from train_jobs.common.console import ConsoleReporter, say
+from train_jobs.common.failures import classify
+from train_jobs.common.launch import Launcher, wants_gpu
 from train_jobs.convnext.plan import RunFolder, RunPlan
 from train_jobs.convnext.prepare import prepare_dataset, prepare_mlflow
 from train_jobs.convnext.recovery import repair
@@ -101,6 +101,13 @@ def _convnext(spec: JobSpec) -> ConvNextSpec:
     return spec
 
 
+def _train(job: dict[str, Any]) -> Any:
+    """Runs in each worker; torch is loaded there and not in the driver."""
+    from train_jobs.convnext.ray_worker import run_worker
+
+    return run_worker(job)
+
+
 @dataclass(kw_only=True)
 class Driver:
     """One run, from its specification to its end."""
@@ -118,7 +125,7 @@ class Driver:
     def main(self) -> int:
         """Run and tell the end. The exit code says whether the end was told, not whether it is good news."""
         torch_shim.install()
-        launcher = Launcher()
+        launcher = Launcher(_train)
         with launcher.handling_signals():
             try:
                 self.reporter.started()

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from train_jobs.common.group import Group
 from train_jobs.convnext.data import Batch
-from train_jobs.convnext.group import Group
 from train_jobs.convnext.learner import Learner
 from train_jobs.convnext.scores import Scores
 

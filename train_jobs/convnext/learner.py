@@ -12,12 +12,12 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from thornback.jobs.convnext import TrainingConfig
+from train_jobs.common.group import Group
 from train_jobs.convnext.augment import SpecAugment, mixup
 from train_jobs.convnext.checkpoint import Snapshot, copy_weights
 from train_jobs.convnext.choices import Choices
 from train_jobs.convnext.data import Batch
 from train_jobs.convnext.frontend import LogMel
-from train_jobs.convnext.group import Group
 from train_jobs.convnext.model import build_backbone, parameter_groups
 from train_jobs.convnext.state import RunState, Sums
 

@@ -19,11 +19,11 @@ from thornback.datasets import AudioDataset
 from thornback.errors import DataError, TrainingFailed
 from thornback.jobs.status import FailureReason
 from thornback.metrics.reporter import Reporter
+from train_jobs.common.group import Agreement, Group, first_of
 from train_jobs.convnext.checkpoint import Checkpoints, Weights
 from train_jobs.convnext.choices import Choices
 from train_jobs.convnext.data import ClipDataset, Loader, eval_batches, train_batches
 from train_jobs.convnext.evaluate import evaluate
-from train_jobs.convnext.group import Agreement, Group, first_of
 from train_jobs.convnext.learner import Learner
 from train_jobs.convnext.pace import Pace
 from train_jobs.convnext.plan import RunPlan

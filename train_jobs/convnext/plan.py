@@ -9,6 +9,7 @@ from typing import Any
 from thornback.artifacts.files import join
 from thornback.jobs.convnext import TrainingConfig
 from thornback.jobs.events import Attempt
+from train_jobs.common.launch import TRAIN_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +43,6 @@ class RunFolder:
         return join(self.uri, name)
 
 
-TRAIN_NAME = "train"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MlflowTarget:
     """Where the run is logged besides; the same MLflow run for every attempt."""
@@ -69,3 +67,8 @@ class RunPlan:
     # Passed on to timm on top of what the configuration says: depths and dims, for networks that timm
     # has no name for.
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def run_uri(self) -> str:
+        """The run's folder."""
+        return self.folder.uri

@@ -22,13 +22,13 @@ from thornback.datasets import AudioDataset
 from thornback.datasets.index import read_index
 from thornback.metrics.capture import capture_output
 from thornback.metrics.reporter import Reporter, open_reporter
+from train_jobs.common.console import ConsoleReporter
+from train_jobs.common.launch import SCORE
 from train_jobs.convnext.checkpoint import Snapshot, read_snapshot, upload_snapshot, write_snapshot
 from train_jobs.convnext.choices import Choices, Machine, choose
-from train_jobs.convnext.console import ConsoleReporter
 from train_jobs.convnext.plan import RunPlan
 from train_jobs.convnext.tracking import TrackingReporter, open_sinks
 
-SCORE = "loss"  # what Ray Train compares checkpoints by; the lowest is the best
 LAST_CHECKPOINT, BEST_CHECKPOINT = "checkpoint", "best_checkpoint"
 
 
@@ -37,9 +37,9 @@ def run_worker(job: dict[str, Any]) -> Any:
     torch_shim.install()
     # Each checkpoint would be a line in the job's log; Ray names this logger by its file.
     logging.getLogger(ray_context.__file__).setLevel(logging.WARNING)
-    from train_jobs.convnext.group import Group
+    from train_jobs.common.group import Group
+    from train_jobs.common.stopping import StopListener
     from train_jobs.convnext.loop import Training
-    from train_jobs.convnext.stopping import StopListener
 
     plan: RunPlan = job["plan"]
     context = ray.train.get_context()

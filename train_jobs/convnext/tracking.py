@@ -17,7 +17,7 @@ from typing import Protocol, SupportsFloat
 from thornback.artifacts.files import join, locate
 from thornback.log import get_logger
 from thornback.metrics.reporter import Reporter
-from train_jobs.convnext.layers import ReporterLayer
+from train_jobs.common.layers import ReporterLayer
 from train_jobs.convnext.plan import MlflowTarget, RunPlan
 
 _log = get_logger("tracking")

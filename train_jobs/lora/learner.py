@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from thornback.jobs.own_lora import LoraConfig
-from train_jobs.convnext.group import Group
+from train_jobs.common.group import Group
 from train_jobs.lora import adapter
 from train_jobs.lora.draws import Draw, normal
 from train_jobs.lora.examples import Encoded, Shot

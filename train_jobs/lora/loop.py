@@ -19,7 +19,7 @@ from thornback.errors import TrainingFailed
 from thornback.jobs.own_lora import LoraConfig
 from thornback.jobs.status import FailureReason
 from thornback.metrics.reporter import Reporter
-from train_jobs.convnext.group import Agreement, Group
+from train_jobs.common.group import Agreement, Group
 from train_jobs.lora.checkpoint import Checkpoints, Snapshot, Weights
 from train_jobs.lora.draws import Plan, draw, generator_for
 from train_jobs.lora.examples import Encoded, Examples

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from train_jobs.convnext.group import Group
+from train_jobs.common.group import Group
 from train_jobs.lora.draws import VALIDATION, generator_for, normal
 from train_jobs.lora.examples import Encoded, Shot
 from train_jobs.lora.learner import Learner

@@ -23,7 +23,7 @@ from thornback.jobs.events import Attempt
 from thornback.jobs.spec import ConvNextSpec
 from thornback.jobs.status import FailureReason
 from thornback.settings import Settings
-from train_jobs.convnext.console import ConsoleReporter
+from train_jobs.common.console import ConsoleReporter
 from train_jobs.convnext.driver import Driver
 from train_jobs.convnext.plan import RunFolder
 

@@ -15,7 +15,7 @@ from tests.integration.train.rig import DriverStory, in_background, make_driver,
 from tests.unit.train_jobs.helpers import make_tones, run, small_config
 from thornback.jobs.events import Attempt
 from thornback.jobs.status import FailureReason
-from train_jobs.convnext import launch
+from train_jobs.common import launch
 from train_jobs.convnext.plan import RunPlan
 from train_jobs.convnext.recovery import RECORD
 

@@ -11,7 +11,7 @@ from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
 from thornback.errors import DataError, TrainingFailed, WeightsUnavailable
 from thornback.jobs.status import FailureReason
-from train_jobs.convnext.failures import classify
+from train_jobs.common.failures import classify
 
 
 def user(error: BaseException) -> UserExceptionWithTraceback:

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.fixtures.s3 import S3Server
 from tests.unit.train_jobs.helpers import Story
 from thornback.artifacts.files import locate
-from train_jobs.convnext.console import ConsoleReporter
+from train_jobs.common.console import ConsoleReporter
 from train_jobs.convnext.pace import Pace
 from train_jobs.convnext.tracking import Sink, TensorBoardSink, TrackingReporter
 

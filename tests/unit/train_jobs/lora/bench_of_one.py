@@ -12,7 +12,7 @@ import torch
 from tests.unit.train_jobs.lora.test_families import CPU, base_of
 from thornback.jobs.own_lora import LoraConfig
 from thornback.metrics.reporter import NullReporter
-from train_jobs.convnext.group import Group
+from train_jobs.common.group import Group
 from train_jobs.lora import components
 from train_jobs.lora.checkpoint import Snapshot
 from train_jobs.lora.draws import generator_for, normal

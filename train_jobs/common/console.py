@@ -9,7 +9,7 @@ from typing import Any, SupportsFloat
 from thornback.jobs.events import Attempt
 from thornback.jobs.status import FailureReason
 from thornback.metrics.reporter import Reporter
-from train_jobs.convnext.layers import ReporterLayer
+from train_jobs.common.layers import ReporterLayer
 
 _PRINTED_FACTS = ("device", "amp", "channels_last", "compile", "threads", "loader_processes")
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 
 from thornback.artifacts.files import locate
-from thornback.jobs.convnext import TrainingConfig
-from train_jobs.convnext.plan import TRAIN_NAME, RunPlan
-from train_jobs.convnext.stopping import open_stop_signal
+from train_jobs.common.stopping import open_stop_signal
+
+TRAIN_NAME = "train"
+"""Ray Train's folder in a run's: checkpoints and its record of them."""
+
+SCORE = "loss"
+"""What Ray Train compares checkpoints by; the lowest is the best."""
 
 # `ray.train.report`, and with it the end of a run, waits for the controller's next look: 2 s by default.
 TRAIN_SETTINGS = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1"}
@@ -25,14 +29,59 @@ TRAIN_SETTINGS = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1"}
 START_FAILURES = 3
 
 
+class Devices(Protocol):
+    """The part of a configuration that says on what a run trains."""
+
+    @property
+    def accelerator(self) -> str:
+        """auto, gpu or cpu."""
+        ...
+
+    @property
+    def devices(self) -> int:
+        """Workers, one device each."""
+        ...
+
+    @property
+    def min_devices(self) -> int | None:
+        """Elastic: down to this many."""
+        ...
+
+    @property
+    def cpus_per_device(self) -> int:
+        """CPU cores of each."""
+        ...
+
+
+class Plan(Protocol):
+    """The part of a plan that launching needs; the rest is the worker's."""
+
+    @property
+    def config(self) -> Devices:
+        """The configuration of the run."""
+        ...
+
+    @property
+    def run_uri(self) -> str:
+        """The run's folder."""
+        ...
+
+    @property
+    def on_gpu(self) -> bool:
+        """One GPU for each worker."""
+        ...
+
+
 class Launcher:
     """Runs plans one after the other and passes a request to stop on to whichever runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: Callable[[dict[str, Any]], Any]) -> None:
+        """`worker`: what Ray Train calls in each worker with the `plan` and the `stop` signal."""
+        self._worker = worker
         self.signal: int | None = None  # what asked us to stop
         self._stop: Any = None
 
-    def fit(self, plan: RunPlan) -> Any:
+    def fit(self, plan: Plan) -> Any:
         """Train; returns rank 0's Outcome. Raises Ray Train's errors."""
         for name, value in TRAIN_SETTINGS.items():
             os.environ.setdefault(name, value)
@@ -41,7 +90,7 @@ class Launcher:
             self._stop.set.remote()
         # In a thread: `fit` would otherwise take Ctrl-C for itself and drop the workers where they are.
         with ThreadPoolExecutor(1, thread_name_prefix="fit") as pool:
-            return pool.submit(_fit, plan, self._stop).result()
+            return pool.submit(_fit, self._worker, plan, self._stop).result()
 
     @contextmanager
     def handling_signals(self) -> Iterator[None]:
@@ -64,7 +113,7 @@ class Launcher:
             self._stop.set.remote()
 
 
-def wants_gpu(config: TrainingConfig) -> bool:
+def wants_gpu(config: Devices) -> bool:
     """`auto` takes GPUs where the cluster has any."""
     if config.accelerator == "auto":
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -72,15 +121,13 @@ def wants_gpu(config: TrainingConfig) -> bool:
     return config.accelerator == "gpu"
 
 
-def _fit(plan: RunPlan, stop: Any) -> Any:
+def _fit(worker: Callable[[dict[str, Any]], Any], plan: Plan, stop: Any) -> Any:
     # From where version 2 lives: ray.train picks between the two at run time, which no type checker follows.
     from ray.train.torch import TorchConfig, TorchTrainer
     from ray.train.v2.api.config import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 
-    from train_jobs.convnext.ray_worker import SCORE, run_worker
-
     config = plan.config
-    place = locate(plan.folder.uri)
+    place = locate(plan.run_uri)
     run_config: Any = RunConfig(
         name=TRAIN_NAME,
         storage_path=place.path,
@@ -94,7 +141,7 @@ def _fit(plan: RunPlan, stop: Any) -> Any:
         logging_config=LoggingConfig(log_level="WARNING"),  # the run tells its own story
     )
     trainer = TorchTrainer(
-        run_worker,
+        worker,
         train_loop_config={"plan": plan, "stop": stop},
         torch_config=TorchConfig(backend="nccl" if plan.on_gpu else "gloo"),
         scaling_config=ScalingConfig(

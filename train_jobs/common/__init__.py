@@ -1,0 +1,1 @@
+"""What every training on Ray Train needs, whatever it trains."""
