@@ -187,10 +187,11 @@ def _specification(file: Path | None, name: str | None, assignments: list[str], 
 
 def _resolve_data(config: dict[str, Any], output: Output) -> None:
     """A path that is right in this shell is made absolute: the server has another working folder."""
-    data = config.get("data")
-    if isinstance(data, str) and "://" not in data and not Path(data).is_absolute() and Path(data).exists():
-        config["data"] = str(Path(data).absolute())
-        output.note(f"data: {config['data']}")
+    for name in ("data", "dataset"):
+        data = config.get(name)
+        if isinstance(data, str) and "://" not in data and not Path(data).is_absolute() and Path(data).exists():
+            config[name] = str(Path(data).absolute())
+            output.note(f"{name}: {config[name]}")
 
 
 def _job_table(jobs: list[Job], *, wide: bool) -> Table:

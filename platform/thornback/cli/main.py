@@ -8,7 +8,19 @@ import typer
 from typer.core import TyperGroup
 
 from thornback import __version__
-from thornback.cli import data, demo, doctor, jobs, lora, platform_commands, watch, webhook
+from thornback.cli import (
+    data,
+    demo,
+    doctor,
+    image_sets,
+    jobs,
+    lora,
+    platform_commands,
+    report,
+    simulate,
+    watch,
+    webhook,
+)
 from thornback.cli.exits import HELP, exit_of_error
 from thornback.cli.output import Output
 from thornback.errors import ThornbackError
@@ -51,9 +63,13 @@ def _root(
 platform_commands.register(app)
 demo.register(app)
 jobs.register(app)
+image_sets.register(app)
 watch.register(app)
 data.register(app)
+report.register(app)
 doctor.register(app)
+trainlog.register(app)
+simulate.register(app)
 webhook.register(app)
 lora.register(app)
 

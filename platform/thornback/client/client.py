@@ -6,6 +6,7 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,12 +14,15 @@ from typing import Any, Self
 import httpx2
 
 from thornback.client.download import fetch_file
+from thornback.client.image_sets import ImageSets
 from thornback.client.models import (
     Artifact,
+    Dataset,
     Delivery,
     DeliveryPage,
     Event,
     Health,
+    Item,
     Job,
     JobDetail,
     JobPage,
@@ -30,6 +34,7 @@ from thornback.client.models import (
 from thornback.client.problems import error_of, unreachable
 from thornback.client.reconnect import Backoff
 from thornback.client.stream import STATUS, ReconnectingStream
+from thornback.client.upload import send_dataset
 from thornback.client.watch import watch_job
 from thornback.errors import ThornbackError
 
@@ -77,6 +82,8 @@ class Client:
             transport=transport,
             headers=dict(headers or {}),
         )
+
+        self.image_sets = ImageSets(self._http, self._call)
 
     def __enter__(self) -> Self:
         return self
@@ -196,6 +203,18 @@ class Client:
         known = {artifact.name: artifact for artifact in self.artifacts(job_id)}
         return fetch_file(self._http, f"{JOBS}/{job_id}/artifacts/{name}", target, artifact=known.get(name), name=name)
 
+    def items(self, job_id: str) -> Sequence[Item]:
+        """What the job ordered at its provider, by number. Raises JobNotFound."""
+        return [Item.model_validate(item) for item in self._call("GET", f"{JOBS}/{job_id}/items")["items"]]
+
+    def send_dataset(self, path: Path) -> Dataset:
+        """Send a ZIP of pictures with same-name .txt captions; its `uri` can be the `dataset` of a training.
+
+        Raises:
+            DataError: it cannot be trained on; the message names what is wrong.
+        """
+        return send_dataset(self._call, path)
+
     # Streams
 
     def events(
@@ -276,6 +295,14 @@ class Client:
                 on_lost=on_lost,
             )
         )
+
+    # Reports
+
+    def report(self, *, since: datetime | None = None, until: datetime | None = None) -> Mapping[str, Any]:
+        """What was trained between two times: trigger words, durations, success, failures, cost."""
+        bounds = {"since": since and since.isoformat(), "until": until and until.isoformat()}
+        answer: Mapping[str, Any] = self._call("GET", "/api/v1/reports", params=_present(bounds))
+        return answer
 
     # Webhooks of providers
 

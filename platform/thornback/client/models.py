@@ -188,3 +188,57 @@ class Receipt(_Answer):
     is_new: bool
     events: int
     problem: str | None = None
+
+
+class Item(_Answer):
+    """An image of a set, or the training of a job at a provider: its newest order."""
+
+    item: int
+    status: str
+    order: int = 0
+    prompt: str | None = None
+    provider_id: str | None = None
+    webhook_at: datetime | None = None
+    error: str | None = None
+    storage_key: str | None = None
+    image_url: str | None = None
+
+
+class ImageSet(_Answer):
+    """A set of images; its id is that of its job. A list has no `items`."""
+
+    id: str
+    job_name: str
+    character: str
+    status: JobStatus
+    progress_percent: float = 0.0
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    success_rate: float | None = None  # of those that ended
+    error_message: str | None = None
+    created_at: datetime | None = None
+    items: list[Item] = []
+
+    @property
+    def is_final(self) -> bool:
+        """True where nothing can change any more."""
+        return self.status.is_final
+
+
+class ImageSetPage(_Answer):
+    """Some sets and how to go on."""
+
+    image_sets: list[ImageSet]
+    next_cursor: str | None = None
+
+
+class Dataset(_Answer):
+    """A dataset that was sent; `uri` is for `config.dataset`."""
+
+    id: str
+    uri: str
+    images: int
+    captions: int
+    size_bytes: int
+    sha256: str

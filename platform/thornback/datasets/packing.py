@@ -116,6 +116,11 @@ def upload_uri(storage: str, upload_id: str) -> str:
     return join(uploads_uri(storage), f"{upload_id}.zip")
 
 
+def zip_folder(folder: str, into: Path) -> Path:
+    """A folder's pictures and captions as a ZIP below `into`; returns the ZIP. Raises DataError."""
+    return _made(into, _from_folder(locate(folder), with_captions=True))
+
+
 def captioned(prompt: str, trigger_word: str | None) -> str:
     """A prompt as caption: what calls the subject has to be in it."""
     if trigger_word is None or trigger_word.casefold() in prompt.casefold():
