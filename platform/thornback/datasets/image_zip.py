@@ -64,6 +64,19 @@ def check_zip(path: Path, *, max_bytes: int = MAX_BYTES) -> ZipReport:
     return ZipReport(images=images, captions=captions, size_bytes=size, sha256=digest(path))
 
 
+def check_names(path: Path, *, max_bytes: int = MAX_BYTES) -> None:
+    """Look at a ZIP's table of contents alone.
+
+    Raises:
+        DataError: no ZIP, too large unpacked, or a member that tries to lie outside or claims what it is not.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _members(archive, path.stat().st_size, max_bytes)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise DataError(f"the ZIP cannot be read: {error}") from error
+
+
 def write_zip(path: Path, entries: Iterable[Entry]) -> None:
     """Put files into a new ZIP, uncompressed, for pictures are so already; the same files make the same bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:

@@ -17,6 +17,7 @@ QUALITY = 95
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 _ORIENTATION_TAG = 0x0112
+_TURNED = frozenset({5, 6, 7, 8})  # orientations that swap width and height
 _TRANSPARENT = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 
 
@@ -69,6 +70,27 @@ def to_jpeg(content: bytes) -> Jpeg:
         out = io.BytesIO()
         plain.save(out, "JPEG", quality=QUALITY, icc_profile=profile, optimize=True)
     return Jpeg(content=out.getvalue(), width=plain.width, height=plain.height)
+
+
+def upright_size(content: bytes) -> tuple[int, int]:
+    """Width and height as people see the picture; reads it to its end. Raises DataError as `check` does."""
+    with _opened(content) as image:
+        width, height = image.size
+        is_turned = image.getexif().get(_ORIENTATION_TAG, 1) in _TURNED
+        image.draft("RGB", (width // 8, height // 8))
+        image.load()
+    return (height, width) if is_turned else (width, height)
+
+
+def to_rgb(content: bytes) -> Image.Image:
+    """The picture upright, without transparency (white behind it), 8 bits, RGB; of several frames the first.
+
+    Raises:
+        DataError: no picture, cut off, or more pixels than are taken.
+    """
+    with _opened(content) as image:
+        image.load()
+        return _as_rgb(ImageOps.exif_transpose(image))
 
 
 @contextmanager
