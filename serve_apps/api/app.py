@@ -31,6 +31,7 @@ from serve_apps.api.routes import (
     metrics,
     providers,
     remote,
+    reports,
     seed,
     socket,
     webhooks,
@@ -72,7 +73,7 @@ def create_app(
     )
     app = _bare_app(context)
     made = (jobs, items, remote, seed, metrics, logs, artifacts, events, kinds, image_sets, datasets)
-    for noun in (*made, providers, webhooks, alerts, health):
+    for noun in (*made, providers, webhooks, reports, alerts, health):
         app.include_router(noun.router, responses=openapi.PROBLEM)
     app.include_router(socket.router, prefix="/ws")
     # Only what no route matches is looked up among the console's files, so that a wrong method stays a 405.

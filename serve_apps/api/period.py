@@ -23,22 +23,29 @@ def _no_number(value: object) -> object:
 Time = Annotated[datetime, BeforeValidator(_no_number)]
 Since = Annotated[
     Time | None,
-    Query(description="From here on (RFC 3339; without a zone it is UTC); left out: the last 30 days."),
+    Query(description="From here on; RFC 3339, without a zone it is UTC."),
 ]
 Until = Annotated[Time | None, Query(description="Up to here; left out: until now.")]
 
 
-def period(since: datetime | None, until: datetime | None, *, now: datetime) -> tuple[datetime, datetime]:
-    """Begin and end, in UTC.
+def bounds(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
+    """Begin and end in UTC, None where there is none.
 
     Raises:
         InvalidInput: it ends before it begins.
     """
-    end = now if until is None else _utc(until, "until")
-    begin = end - DEFAULT_PERIOD if since is None else _utc(since, "since")
-    if begin > end:
+    begin = None if since is None else _utc(since, "since")
+    end = None if until is None else _utc(until, "until")
+    if begin is not None and end is not None and begin > end:
         raise InvalidInput.field("since", f"{begin.isoformat()} is after {end.isoformat()}")
     return begin, end
+
+
+def period(since: datetime | None, until: datetime | None, *, now: datetime) -> tuple[datetime, datetime]:
+    """The same, the last 30 days where nothing is said. Raises InvalidInput."""
+    begin, end = bounds(since, until or now)
+    assert end is not None  # noqa: S101 - given above
+    return begin or end - DEFAULT_PERIOD, end
 
 
 def _utc(time: datetime, name: str) -> datetime:

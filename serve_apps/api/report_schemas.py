@@ -3,11 +3,53 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from pydantic import Field
 
 from serve_apps.api.schemas import Wire
 from thornback.settings import AlertRule
+from thornback.store.analytics import (
+    CaptioningRate,
+    DatasetBucket,
+    DayCost,
+    FailureCount,
+    StepTimes,
+    Times,
+    TriggerWord,
+)
+
+Row = TypeVar("Row")
+
+
+class Report(Wire, Generic[Row]):
+    """The answer to one question; null where the time has no bound."""
+
+    since: datetime | None = Field(description="Jobs that were created then or later.")
+    until: datetime | None = Field(description="Jobs that were created before.")
+    rows: list[Row]
+
+
+class WholeReport(Wire):
+    """The answers to all questions."""
+
+    since: datetime | None
+    until: datetime | None
+    trigger_words: list[TriggerWord] = Field(description="The twenty that are asked for most.")
+    durations: Times
+    steps: list[StepTimes]
+    captioning: list[CaptioningRate]
+    dataset_sizes: list[DatasetBucket]
+    failures: list[FailureCount]
+    costs: list[DayCost]
+
+
+class DurationReport(Wire):
+    """How long trainings take."""
+
+    since: datetime | None
+    until: datetime | None
+    times: Times
 
 
 class AlertOut(Wire):

@@ -18,6 +18,7 @@ from thornback.cli import (
     platform_commands,
     report,
     simulate,
+    trainlog,
     watch,
     webhook,
 )

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/v1/alerts", tags=["reports"])
 
 @router.get("", summary="Alerts")
 async def list_alerts(context: Context, since: Since = None, until: Until = None) -> AlertList:
-    """Failures that made a rule of the setting `alerts` hold, the newest first.
+    """Failures of the last 30 days that made a rule of the setting `alerts` hold, the newest first.
 
     They follow from the failed jobs that are in the database and the rules as they are now. As they happen
     they are also in the log of the dispatcher and, as events of the kind `alert`, on the streams.
