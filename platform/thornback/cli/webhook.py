@@ -133,7 +133,7 @@ def replay(
     params = _address(job, item, order)
     with connect(url) as client:
         if id is None and job is not None:
-            id = _order_of(client, job)
+            id = client.get(job).provider_id  # what the provider calls it, None where it is not known yet
         now = datetime.now(UTC)
         steps = file_steps(file) if file else sample_steps(provider, lifecycle=lifecycle, id=id, now=now)
         for step in steps:
@@ -149,13 +149,6 @@ def _address(job: str | None, item: int | None, order: int | None) -> dict[str, 
     if job is None and (item, order) != (None, None):
         raise InvalidInput.field("job", "an item belongs to a job; name that as well")
     return {name: str(value) for name, value in (("job", job), ("item", item), ("order", order)) if value is not None}
-
-
-def _order_of(client: Client, job: str) -> str | None:
-    """What the provider calls the job's training, None where it is not known yet."""
-    id = client.get(job).model_extra or {}
-    value = id.get("provider_id")
-    return value if isinstance(value, str) else None
 
 
 def _words(receipt: Receipt) -> str:
