@@ -69,7 +69,7 @@ def read_fault(text: str) -> dict[str, Any]:
     kind, colon, times = head.partition(":")
     if colon and not (times.isdigit() and int(times)):
         raise InvalidInput.field("--fault", f"{times!r} in {text!r} is no number of times")
-    return {"kind": kind, "on": on or None, "times": int(times) if colon else 1}
+    return {"kind": kind, "on": on or None, **({"times": int(times)} if colon else {})}
 
 
 def summary(orders: Sequence[Order], deliveries: Sequence[Delivery]) -> str:

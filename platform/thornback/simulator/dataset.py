@@ -39,7 +39,7 @@ class Dataset:
 async def fetch(url: str, *, headers: dict[str, str] | None = None) -> bytes:
     """The bytes behind an address. Raises DatasetFailed."""
     if url.startswith("data:"):
-        return base64.b64decode(url.partition(",")[2])
+        return _inline(url)
     try:
         async with httpx.AsyncClient(follow_redirects=True, timeout=_TIMEOUT) as client:
             answer = await client.get(url, headers=headers)
@@ -50,6 +50,13 @@ async def fetch(url: str, *, headers: dict[str, str] | None = None) -> bytes:
         words = f"{answer.status_code} {kind} Error: {answer.reason_phrase} for url: {url}"
         raise DatasetFailed(words, fetched=False)
     return answer.content
+
+
+def _inline(url: str) -> bytes:
+    try:
+        return base64.b64decode(url.partition(",")[2], validate=True)
+    except ValueError:
+        raise DatasetFailed("Invalid data URI", fetched=False) from None
 
 
 def open_zip(body: bytes) -> Dataset:

@@ -21,10 +21,12 @@ from thornback.simulator.ids import request_id
 from thornback.simulator.intake import take
 from thornback.simulator.models import FAL
 from thornback.simulator.orders import Order, Status
+from thornback.simulator.scheduler import Run
 from thornback.simulator.simulator import Simulator
 from thornback.simulator.wire import answer, dump, fal_problem
 
 _NOT_FOUND = "Request not found"
+_STOP_S = 1.0  # what a machine needs to notice
 _HEARTBEAT_S = 15.0  # of the status stream, real seconds
 
 
@@ -67,6 +69,7 @@ async def submit(sim: Simulator, request: Request) -> Response:
         webhook=request.query_params.get("fal_webhook"),
         events=frozenset({"completed"}),
         mishaps=mishaps,
+        ttl_s=_lifetime(request),
     )
     await take(sim, order, fal_runs.request(sim, order, model), "fal.requests.create")
     return answer(submitted_body(order, sim.url, _position(sim, order)))
@@ -109,8 +112,10 @@ async def cancel(sim: Simulator, request: Request) -> Response:
         return answer({"status": "NOT_FOUND"}, 404)
     if order.is_final:
         return answer({"status": "ALREADY_COMPLETED"}, 400)
-    order.result_status, order.error_type = 499, "request_cancelled"
-    sim.end(order, Status.CANCELED, error="Request was cancelled")
+    run = _stop(sim, order)
+    if order.status is Status.STARTING:
+        await anext(run, None)
+    sim.scheduler.add(run)
     return answer({"status": "CANCELLATION_REQUESTED"}, 202)
 
 
@@ -144,6 +149,24 @@ async def list_requests(sim: Simulator, request: Request) -> Response:
             "has_more": more,
         }
     )
+
+
+async def _stop(sim: Simulator, order: Order) -> Run:
+    if order.status is Status.PROCESSING:
+        yield _STOP_S
+    if not order.is_final:
+        order.result_status, order.error_type = 499, "request_cancelled"
+        sim.end(order, Status.CANCELED, error="Request was cancelled")
+
+
+def _lifetime(request: Request) -> float | None:
+    """Seconds that the files of a request shall stay, as its header says."""
+    try:
+        wish = json.loads(request.headers.get("x-fal-object-lifecycle-preference", "null"))
+    except ValueError:
+        return None
+    seconds = wish.get("expiration_duration_seconds") if isinstance(wish, dict) else None
+    return float(seconds) if isinstance(seconds, int | float) else None
 
 
 def _find(sim: Simulator, request: Request) -> Order | Response:

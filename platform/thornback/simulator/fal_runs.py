@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ async def request(sim: Simulator, order: Order, model: Model) -> Run:
         return
     yield sim.scenario.queue_s if isinstance(model, Trainer) else sim.scenario.image_queue_s
     if order.mishaps & {"aborted", "unavailable"}:
-        fail(sim, order, 503, "No runner could be scheduled", "runner_scheduling_failure")
+        _fail(sim, order, 503, "No runner could be scheduled", "runner_scheduling_failure")
         return
     sim.begin(order)
     if faults := faults_of_input(model, order.inputs, "body"):
@@ -34,7 +34,7 @@ async def request(sim: Simulator, order: Order, model: Model) -> Run:
     if isinstance(model, ImageModel):
         yield sim.scenario.image_s
         if "fail" in order.mishaps:
-            fail(sim, order, 500, _OUT_OF_MEMORY, "internal_server_error")
+            _fail(sim, order, 500, _OUT_OF_MEMORY, "internal_server_error")
         else:
             sim.end(order, Status.SUCCEEDED, output=_pictures(sim, order, model))
         return
@@ -54,22 +54,22 @@ async def _train(sim: Simulator, order: Order, trainer: Trainer) -> Run:
     sim.say(order, *logs.fal_begin(dataset.pictures))
     yield sim.scenario.setup_s / 2
     steps = trainer.steps_of(order.inputs)
-    for wait, line in _bars(sim, order, trainer):
+    for wait, line in logs.fal_bars(sim.pace(steps, trainer.step_s), sim.random_of(order)):
         if wait:
             yield wait
         sim.say(order, line)
         if "fail" in order.mishaps and f" {steps // 2}/" in line:
-            fail(sim, order, 500, _OUT_OF_MEMORY, "internal_server_error")
+            _fail(sim, order, 500, _OUT_OF_MEMORY, "internal_server_error")
             return
     yield sim.scenario.save_s
     if "succeed_then_fail" in order.mishaps:
-        fail(sim, order, 500, "The result could not be uploaded", "internal_server_error")
+        _fail(sim, order, 500, "The result could not be uploaded", "internal_server_error")
         return
     sim.say(order, "Model saved")
     sim.end(order, Status.SUCCEEDED, output=_weights(sim, order, trainer))
 
 
-def fail(sim: Simulator, order: Order, status: int, words: str, kind: str) -> None:
+def _fail(sim: Simulator, order: Order, status: int, words: str, kind: str) -> None:
     """End a request by an error of the platform."""
     order.result_status, order.error_type = status, kind
     sim.end(order, Status.FAILED, error=words)
@@ -98,17 +98,6 @@ def _dataset_fault(trainer: Trainer, failed: data.DatasetFailed) -> dict[str, An
     return {"loc": ["body", trainer.dataset], "msg": words, "type": kind}
 
 
-def _bars(sim: Simulator, order: Order, trainer: Trainer) -> Iterator[logs.Timed]:
-    steps = trainer.steps_of(order.inputs)
-    step_s = sim.scenario.step_s or trainer.step_s
-    rng = sim.random_of(order)
-    stride = max(round(sim.scenario.bar_every_s / step_s), 1)
-    last = 0
-    for step in sorted({*range(0, steps, stride), steps // 2, steps}):
-        yield (step - last) * step_s, logs.fal_bar(step, steps, sim.clock.scaled(step * step_s), rng)
-        last = step
-
-
 def _weights(sim: Simulator, order: Order, trainer: Trainer) -> dict[str, Any]:
     output = {
         name: _file(sim, order, "pytorch_lora_weights.safetensors", weights(order, trainer, part))
@@ -118,7 +107,7 @@ def _weights(sim: Simulator, order: Order, trainer: Trainer) -> dict[str, Any]:
     return {**output, "config_file": _file(sim, order, "config.json", lambda: config)}
 
 
-def _file(sim: Simulator, order: Order, name: str, make: Any) -> dict[str, Any]:
+def _file(sim: Simulator, order: Order, name: str, make: Callable[[], bytes]) -> dict[str, Any]:
     kind = "application/json" if name.endswith(".json") else "application/octet-stream"
     file = sim.files.add(name, kind, make, ttl_s=sim.ttl_of(order))
     return {

@@ -45,6 +45,7 @@ ORDER_FAULTS: Mapping[str, str] = {
     "unavailable": "fal: ends with a typed 503, runner_scheduling_failure",
 }
 _PLACES = {**dict.fromkeys(REQUEST_FAULTS, CREATES), **dict.fromkeys(WEBHOOK_FAULTS, "webhook.*")}
+_HABITS: Mapping[str, Mapping[str, Any]] = {"low_credit": {"times": None}}  # a state, not an event
 KINDS: Mapping[str, str] = {**REQUEST_FAULTS, **WEBHOOK_FAULTS, **ORDER_FAULTS}
 
 
@@ -77,7 +78,7 @@ class Faults:
         if kind not in KINDS:
             raise ValueError(f"{kind!r} is none of {', '.join(KINDS)}")
         try:
-            fault = Fault(kind=kind, on=on or _PLACES.get(kind, CREATES), **options)
+            fault = Fault(kind=kind, on=on or _PLACES.get(kind, CREATES), **{**_HABITS.get(kind, {}), **options})
         except TypeError as error:
             raise ValueError(str(error)) from None
         with self._lock:

@@ -6,10 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from thornback.simulator.faults import REQUEST_FAULTS, Fault
@@ -23,6 +24,12 @@ _CREDIT = (
     "Request was throttled. Your rate limit for creating predictions is reduced to 6 requests per minute with a "
     "burst of 1 requests while you have less than $5.0 in credit. Your rate limit resets in ~{seconds}s."
 )
+
+
+def _page(status: int) -> str:
+    """What stands before both providers answers so, and not in JSON."""
+    title = f"{status} {HTTPStatus(status).phrase}"
+    return f"<html><head><title>{title}</title></head><body><h1>{title}</h1><hr>nginx</body></html>"
 
 
 class Limits:
@@ -92,7 +99,7 @@ class Gate:
             case Fault(kind="throttle"):
                 return self._too_many("Request was throttled. Your rate limit resets in ~30s.", fault.retry_after)
             case Fault(kind="error"):
-                return PlainTextResponse("upstream connect error or disconnect/reset before headers", fault.status)
+                return HTMLResponse(_page(fault.status), fault.status)
             case Fault(kind="not_found"):
                 return self.problem(404, "The requested resource could not be found.", "Request not found")
             case _:

@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -90,15 +91,36 @@ def _config(inputs: Mapping[str, Any], steps: int) -> str:
     return json.dumps(config, indent=2)
 
 
-def replicate_bar(step: int, steps: int, elapsed_s: float, rate: float, rng: random.Random) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How a trainer goes through its steps."""
+
+    steps: int
+    step_s: float  # at the provider
+    shown_s: float  # the same as its bar tells it
+    every_s: float  # between two redraws, at the provider
+
+    def stops(self) -> Iterator[tuple[int, float]]:
+        """The steps at which the bar is redrawn, from 0 to the last, and the provider seconds before each."""
+        stride = max(round(self.every_s / self.step_s), 1)
+        last = 0
+        for step in sorted({*range(0, self.steps, stride), self.steps // 2, self.steps}):
+            yield step, (step - last) * self.step_s
+            last = step
+
+
+def replicate_bars(pace: Pace, rate: float, rng: random.Random) -> Iterator[Timed]:
     """ai-toolkit's bar."""
-    loss = loss_at(step / steps, rng)
-    return draw(JOB_NAME, step, steps, elapsed_s, tail=f"lr: {rate:.1e} loss: {loss:.3e}")
+    for step, wait in pace.stops():
+        tail = f"lr: {rate:.1e} loss: {loss_at(step / pace.steps, rng):.3e}"
+        yield wait, draw(JOB_NAME, step, pace.steps, step * pace.shown_s, tail=tail)
 
 
-def fal_bar(step: int, steps: int, elapsed_s: float, rng: random.Random) -> str:
+def fal_bars(pace: Pace, rng: random.Random) -> Iterator[Timed]:
     """The plain bar that fal's trainers print, without a name."""
-    return draw("", step, steps, elapsed_s, tail=f"loss={loss_at(step / steps, rng):.4f}")
+    for step, wait in pace.stops():
+        tail = f"loss={loss_at(step / pace.steps, rng):.4f}"
+        yield wait, draw("", step, pace.steps, step * pace.shown_s, tail=tail)
 
 
 def fal_begin(names: Sequence[str]) -> Iterator[str]:

@@ -52,6 +52,7 @@ class Order:
     events: frozenset[str] = frozenset()
     destination: str | None = None
     mishaps: frozenset[str] = frozenset()  # order faults that befall it, by name
+    ttl_s: float | None = None  # how long its files shall stay, where the caller said so
 
     status: Status = Status.STARTING
     started_at: datetime | None = None

@@ -92,8 +92,6 @@ async def create_prediction(sim: Simulator, request: Request) -> Response:
 
 async def deployment(sim: Simulator, request: Request) -> Response:
     """POST /v1/deployments/{owner}/{name}/predictions: every model is deployed under its own name."""
-    if _name(request) not in sim.models:
-        return replicate_problem(404, "The requested resource could not be found.")
     return await create_prediction(sim, request)
 
 
@@ -198,9 +196,10 @@ def _find(sim: Simulator, request: Request) -> Order | Response:
 def _official(sim: Simulator, request: Request) -> tuple[str, str, Hosted] | Response:
     model = _name(request)
     hosted = sim.models.get(model)
-    if hosted is None:
+    deployed = request.url.path.startswith("/v1/deployments/")
+    if hosted is None or not (hosted.official or (deployed and hosted.versions)):  # others need a version
         return replicate_problem(404, "The requested resource could not be found.")
-    return model, "hidden" if hosted.official else (*hosted.versions, "hidden")[-1], hosted
+    return model, "hidden" if hosted.official else hosted.versions[-1], hosted
 
 
 def _versioned(sim: Simulator, version: str) -> tuple[str, str, Hosted] | Response:

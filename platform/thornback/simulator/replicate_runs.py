@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -19,8 +18,8 @@ from thornback.simulator.training_files import replicate_tar
 
 _START_S = 0.3  # the webhook for `start` follows the answer to the create call
 _DOWNLOAD_S = 26.188
-OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.25 GiB"
-NOT_CREATED = "Failed to create trained image after successful training run."
+_OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.25 GiB"
+_NOT_CREATED = "Failed to create trained image after successful training run."
 
 
 async def training(sim: Simulator, order: Order, trainer: Trainer) -> Run:
@@ -52,12 +51,13 @@ async def training(sim: Simulator, order: Order, trainer: Trainer) -> Run:
         if wait:
             yield wait
         sim.say(order, line)
-    for wait, line in _bars(sim, order, trainer):
+    rate = float(order.inputs.get("learning_rate", 4e-4))
+    for wait, line in logs.replicate_bars(sim.pace(steps, trainer.step_s), rate, sim.random_of(order)):
         if wait:
             yield wait
         sim.say(order, line)
         if "fail" in order.mishaps and f" {steps // 2}/" in line:
-            _fail(sim, order, OUT_OF_MEMORY)
+            _fail(sim, order, _OUT_OF_MEMORY)
             return
     yield sim.scenario.save_s
     _finish(sim, order, trainer, dataset)
@@ -77,16 +77,16 @@ async def prediction(sim: Simulator, order: Order, model: ImageModel) -> Run:
     sim.say(order, *_first_lines(order), f"Using seed: {seed}")
     yield sim.scenario.image_s
     if "fail" in order.mishaps:
-        _fail(sim, order, OUT_OF_MEMORY)
+        _fail(sim, order, _OUT_OF_MEMORY)
         return
     order.output = [_picture(sim, order, model, seed, number) for number in range(_count(order, model))]
     order.image_count = len(order.output)
     sim.notify(order, "output")
     if "succeed_then_fail" in order.mishaps:
-        _fail(sim, order, NOT_CREATED)
+        _fail(sim, order, _NOT_CREATED)
     else:
         sim.end(order, Status.SUCCEEDED, output=order.output)
-    yield sim.output_ttl_s
+    yield sim.scenario.output_ttl_s
     sim.remove_data(order)
 
 
@@ -116,22 +116,9 @@ async def _dataset(sim: Simulator, order: Order, trainer: Trainer) -> data.Datas
     )
 
 
-def _bars(sim: Simulator, order: Order, trainer: Trainer) -> Iterator[logs.Timed]:
-    steps = trainer.steps_of(order.inputs)
-    step_s = sim.scenario.step_s or trainer.step_s
-    rate = float(order.inputs.get("learning_rate", 4e-4))
-    rng = sim.random_of(order)
-    stride = max(round(sim.scenario.bar_every_s / step_s), 1)
-    stops = sorted({*range(0, steps, stride), steps // 2, steps})
-    last = 0
-    for step in stops:
-        yield (step - last) * step_s, logs.replicate_bar(step, steps, sim.clock.scaled(step * step_s), rate, rng)
-        last = step
-
-
 def _finish(sim: Simulator, order: Order, trainer: Trainer, dataset: data.Dataset) -> None:
     if "succeed_then_fail" in order.mishaps:
-        sim.end(order, Status.FAILED, error=NOT_CREATED)
+        sim.end(order, Status.FAILED, error=_NOT_CREATED)
         return
     make = replicate_tar(order, trainer, dataset)
     file = sim.files.add("trained_model.tar", "application/x-tar", make, ttl_s=sim.ttl_of(order))

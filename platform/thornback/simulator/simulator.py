@@ -11,6 +11,7 @@ from typing import Any
 from thornback.simulator.clock import Clock
 from thornback.simulator.faults import Faults
 from thornback.simulator.files import FileStore
+from thornback.simulator.logs import Pace
 from thornback.simulator.models import REPLICATE, Hosted, ImageModel
 from thornback.simulator.orders import LogLine, Order, OrderBook, Status
 from thornback.simulator.scenario import Scenario
@@ -44,13 +45,11 @@ class Simulator:
         self.files = FileStore(self.clock)
         self.webhooks = Webhooks(self.scenario, self.scheduler, self.faults)
         self.requests: list[SeenRequest] = []
-        self.models: dict[str, Hosted] = {**REPLICATE, **{name: Hosted(model=ImageModel()) for name in self._named()}}
+        self.models: dict[str, Hosted] = dict(REPLICATE)
+        self.models |= {name: Hosted(model=ImageModel()) for name in self.scenario.models}
         self.url = ""  # where it can be reached; the first request tells, unless the server has
         self.on_order: Callable[[Order], None] = lambda _: None
         self.body_of: Callable[[Order], bytes] = lambda _: b""  # set by the app, which knows both wire forms
-
-    def _named(self) -> tuple[str, ...]:
-        return self.scenario.models
 
     def random_of(self, order: Order) -> random.Random:
         """The same numbers for the same order."""
@@ -105,11 +104,14 @@ class Simulator:
         order.removed, order.output, order.inputs = True, None, {}
         order.lines.clear()
 
-    @property
-    def output_ttl_s(self) -> float:
-        """How long output files stay, in provider seconds."""
-        return self.scenario.output_ttl_s
-
     def ttl_of(self, order: Order) -> float:
-        """How long this order's output files stay."""
-        return 0.0 if "expired_output" in order.mishaps else self.scenario.output_ttl_s
+        """How long this order's output files stay, in provider seconds."""
+        if "expired_output" in order.mishaps:
+            return 0.0
+        return self.scenario.output_ttl_s if order.ttl_s is None else order.ttl_s
+
+    def pace(self, steps: int, step_s: float) -> Pace:
+        """How a trainer that needs `step_s` for a step goes through its steps."""
+        step_s = self.scenario.step_s or step_s
+        shown_s = self.clock.scaled(step_s)
+        return Pace(steps=steps, step_s=step_s, shown_s=shown_s, every_s=self.scenario.bar_every_s)
