@@ -1,0 +1,1 @@
+"""Trackers against the simulated providers, over real HTTP."""

@@ -1,0 +1,1 @@
+"""Jobs at providers: orders, following, webhooks, without Ray."""
