@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from thornback.jobs.items import ItemState
 from thornback.jobs.spec import parse_spec
 from thornback.jobs.state import JobState
 from thornback.metrics.local import LocalRecorder
-from thornback.metrics.port import NewJob
+from thornback.metrics.port import Delivery, NewJob
 from thornback.providers.catalogue import load_catalogue
 from thornback.providers.memory import MemoryProvider, Taken
 from thornback.providers.port import Provider
 from thornback.remote.desk import Desk
+from thornback.remote.interpret import events_of
 from thornback.remote.schedule import Pace
 from thornback.remote.tracker import Tracker
 from thornback.settings import Settings
@@ -124,6 +126,26 @@ class Rig:
         job_id = await self.create(body, **config)
         await self.tracker.start(job_id)
         return job_id
+
+    async def webhook(self, taken: Taken, *, body: str = "{}", **changes: Any) -> None:
+        """What the API commits when the provider calls it."""
+        sighting, order = replace(taken.sighting, **changes), taken.order
+        item = self.item(order.job_id, order.item) or ItemState(
+            job_id=order.job_id, item=order.item, order=order.number
+        )
+        training = self.job(order.job_id).kind == "lora"
+        events = events_of(item, sighting, via="webhook", at=now(), is_training=training)
+        delivery = Delivery(
+            provider="replicate",
+            delivery_id=uuid.uuid4().hex,
+            received_at=now(),
+            provider_id=sighting.provider_id,
+            job_id=order.job_id,
+            item=order.item,
+            status=sighting.status,
+            body=body,
+        )
+        await self.recorder.receive(delivery, events)
 
     async def cancel(self, job_id: str) -> None:
         """As the API asks for it."""
