@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, Literal, cast, get_args, get_origin
 
 FOLDER = Path(__file__).with_name("frozen")
 
@@ -93,8 +93,10 @@ def _type(parameter: Any) -> str:
     if getattr(parameter, "is_flag", False):
         return "flag"
     kind = parameter.type_descriptor.annotation
-    while inner := get_args(kind):  # list[str] | None -> str
+    while (inner := get_args(kind)) and get_origin(kind) is not Literal:  # list[str] | None -> str
         kind = inner[0]
+    if inner:
+        return " | ".join(str(member) for member in inner)
     if issubclass(kind, Enum):
         return " | ".join(str(member.value) for member in kind)
     low, high = parameter.min, parameter.max

@@ -27,6 +27,7 @@ ENDLESS = "/api/v1/training/events"
 STREAMS = ("/events", "/logs")
 # A valid body can still be refused: the document cannot say that warm-up must end before the training does.
 EXCLUDED: list[CheckFunction] = [positive_data_acceptance]
+schemathesis.serializer.alias("application/zip", "application/octet-stream")
 MADE_UP = settings(
     deadline=None,
     database=None,

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection
 
 from tests.fixtures.api import ApiPlatform, Reports, eventually, now, serving
+from tests.fixtures.image_sets import image_set, stored
 from thornback.jobs.events import Attempt, EventFactory
 from thornback.jobs.status import FailureReason
 
@@ -180,6 +181,23 @@ async def test_a_client_that_comes_back_misses_nothing(api: ApiPlatform) -> None
     assert ids == sorted(set(ids))
     assert seen[0]["val_loss"] == 1.5
     assert (messages[-1]["status"], code) == ("completed", 1000)
+
+
+async def test_pictures_are_told_as_they_arrive(api: ApiPlatform) -> None:
+    job, told = await image_set(api)
+    async with serving(api.app()) as address, connected(address, job.id, "?include=item") as client:
+        await client.next_of("training_status")
+        await api.record(*stored(api, told, 2), told.facts(images_total=3, images_done=1, images_failed=0))
+        seen = [await client.next_of("item") for _ in range(4)]
+        status = await client.next_of("training_status")
+    assert [(message["item"], message["status"]) for message in seen] == [
+        (2, "intended"),
+        (2, "sent"),
+        (2, "succeeded"),
+        (2, "stored"),
+    ]
+    assert seen[-1]["image_url"] == f"/api/v1/image-sets/{job.id}/images/2"
+    assert (status["images_done"], status["images_total"]) == (1, 3)
 
 
 async def test_a_job_that_has_ended_is_told_in_full_on_demand(api: ApiPlatform) -> None:
