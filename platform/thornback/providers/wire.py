@@ -19,7 +19,8 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 
 # predictions.create of Replicate's client asks for no time-out at all, so these go over every request.
 TIMEOUT = httpx.Timeout(connect=10.0, read=60.0, write=60.0, pool=60.0)
-LIMITS = httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=30.0)
+# A connection that the far side closes as an order goes out on it loses the answer, so none idles for long.
+LIMITS = httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=5.0)
 
 
 class Wire(httpx.AsyncBaseTransport):

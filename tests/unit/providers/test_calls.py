@@ -139,14 +139,24 @@ async def test_after_a_limit_orders_go_one_by_one(make: Callable[..., Calls], cl
     with pytest.raises(ProviderUnavailable):
         await calls.order(Script(LIMITED))
     clock.pass_s(21)
-    again = Script(LIMITED)
-    orders = [asyncio.create_task(calls.order(again)) for _ in range(5)]
+    begun, go_on = [], asyncio.Event()
+
+    async def send() -> None:
+        begun.append(clock())
+        await go_on.wait()
+        raise LIMITED
+
+    orders = [asyncio.create_task(calls.order(send)) for _ in range(5)]
+    for _ in range(20):  # more turns of the loop than all five need
+        await asyncio.sleep(0)
+    assert len(begun) == 1  # the others wait for their second
+    go_on.set()
     done, waiting = await asyncio.wait(orders, return_when=asyncio.FIRST_COMPLETED)
-    assert again.calls == 1  # the others wait for their second
     assert isinstance(done.pop().exception(), ProviderUnavailable)
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
+    assert len(begun) == 1
 
 
 async def test_five_faults_in_a_row_open_the_breaker(make: Callable[..., Calls]) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from thornback.errors import InvalidInput
@@ -20,6 +20,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=12,
 )
+# what it costs is not what is tested, and the machine may be busy
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 REPLICATE_FIELDS = [
     "id", "status", "model", "version", "input", "output", "logs", "error", "metrics", "urls", "data_removed",
     "created_at", "started_at", "completed_at",
@@ -30,6 +32,7 @@ FAL_FIELDS = [
 ]  # fmt: skip
 
 
+@unhurried
 @given(
     body=st.dictionaries(st.sampled_from(REPLICATE_FIELDS), JSON),
     status=st.sampled_from(["starting", "processing", "succeeded", "failed", "canceled", "aborted"]),
@@ -43,6 +46,7 @@ def test_hostile_replicate_bodies_are_read_or_refused(body: dict[str, Any], stat
         _can_be_kept(sighting)
 
 
+@unhurried
 @given(
     body=st.dictionaries(st.sampled_from(FAL_FIELDS), JSON),
     status=st.sampled_from(["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "OK", "ERROR"]),
