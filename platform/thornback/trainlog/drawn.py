@@ -49,6 +49,7 @@ def _reading(line: str, found: re.Match[str], *, keras: bool) -> Reading:
         percent=float(parts["percent"]) if parts.get("percent") else None,
         eta=duration(parts["left"]) if parts.get("left") and parts["left"][0] != "-" else None,
     )
+    reading.from_zero = found.re is _RICH
     rest = line[found.end() :]
     read_fields(rest, reading)
     read_pace(rest, reading)

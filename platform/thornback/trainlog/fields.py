@@ -11,7 +11,7 @@ from thornback.trainlog.reading import Reading
 # `word loss suffix = value`; the word before it tells a validation loss from a training one.
 _LOSS = re.compile(
     rf"(?<![a-z0-9])(?P<before>(?:[a-z]{{2,12}} )?(?:[a-z0-9_.:-]{{0,40}}[/_.:-])?(?:total|mean|avg)?)loss(?P<after>[a-z0-9_/]{{0,24}})"
-    rf"['\"]?(?: ?\([a-z]{{1,12}}\))?\s{{0,8}}(?:[:=]|is |of )?\s{{0,8}}(?:tensor)?['\"(\[]{{0,2}}(?P<value>{NUMBER})",
+    rf"['\"]?(?: value| ?\([a-z]{{1,12}}\))?\s{{0,8}}(?:[:=]|is |of )?\s{{0,8}}(?:tensor)?['\"(\[]{{0,2}}(?P<value>{NUMBER})",
     re.IGNORECASE,
 )
 _LR = re.compile(
@@ -32,12 +32,12 @@ _NO_LOSS = re.compile(r"scale|scaling|weight|type|fn|func|ratio|coef|factor|coun
 _RANK = ("loss", "train_loss", "train/loss", "training loss", "train loss", "training_loss")
 
 _STEP_SECONDS = re.compile(
-    rf"(?:elapsed time per iteration|(?:iter|step|batch|per[- ]?step|time[_/ ]per[_ ](?:step|iter))[ _/]?(?:time|duration)?|\btime|\bdt)"
+    rf"(?:elapsed time per iteration|(?:iter|step|batch|per[- ]?step|time[_/ ]per[_ ](?:step|iter))[ _/]?(?:time|duration)?|(?<![a-z] )(?<![a-z_])(?:time|dt))"
     rf" ?(?P<unit>\((?:ms|s|sec)\))?\s{{0,4}}[:=]?\s{{0,4}}(?P<value>\d{{1,9}}(?:\.\d{{1,9}})?) ?(?P<suffix>ms|s|sec|seconds)?(?![\w:/.])",
     re.IGNORECASE,
 )
 _PER_SECOND = re.compile(
-    rf"(?:\b(?:ups|it/s(?:ec)?|its/s(?:ec)?|iters?/s(?:ec)?|steps?[/_](?:per_)?s(?:ec(?:ond)?)?|global_step/sec|batch(?:es)?/s(?:ec)?)['\"]?\s{{0,3}}[:=]?\s{{0,3}}['\"]?(?P<after>{NUMBER})"
+    rf"(?:(?<![a-z])(?:ups|it/s(?:ec)?|its/s(?:ec)?|iters?/s(?:ec)?|steps?[/_](?:per_)?s(?:ec(?:ond)?)?|global_step/sec|batch(?:es)?/s(?:ec)?)['\"]?\s{{0,3}}[:=]?\s{{0,3}}['\"]?(?P<after>{NUMBER})"
     rf"|(?P<before>\d{{1,9}}(?:\.\d{{1,9}})?) ?(?:it|iters?|steps?|batch(?:es)?)/s(?:ec(?:ond)?)?\b)",
     re.IGNORECASE,
 )

@@ -40,11 +40,6 @@ class Hint:
     resume: int | None = None
     begins: bool = False
 
-    @property
-    def is_bare(self) -> bool:
-        """No figure in it: the line may say more."""
-        return self.total is None and self.epochs is None and self.job is None and self.resume is None
-
 
 def find_hint(line: str) -> Hint | None:
     """Cheap for lines that announce nothing."""

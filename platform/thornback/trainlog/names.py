@@ -13,7 +13,7 @@ _PREFIX = re.compile(
     r"^(?:"
     r"\s+"
     r"|(?:\\[rnt])+"
-    r"|\[[^\[\]]{1,80}\]:?"
+    r"|\[(?![^\]]{0,80}(?:\bepoch|\bstep|\bbatch|\biter\b|\biteration))(?!\s*\d+\s*/\s*\d+\s*\])[^\[\]]{1,80}\]:?"
     r"|\([A-Za-z_][\w .:-]{0,60}(?:pid|ip|rank)=[^()]{1,60}\)"
     r"|\d{4}[-/]\d{2}[-/]\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?"
     r"|\d{2}[-/]\d{2}[-/]\d{4} \d{2}:\d{2}:\d{2}(?:[.,]\d{1,6})?"
@@ -32,9 +32,9 @@ _DOWNLOADING = (
     r"download|fetch|pulling|\bpull\b|\.(?:safetensors|bin|ckpt|pth?|gguf|json|model|zip|tar|parquet|onnx|msgpack)\b"
 )
 _LOADING = r"\bload|\breload|loading|extract|unzip|unpack|untar|import|\bread(?:ing)?\b|initiali|quantiz|\bcasting\b|\bfus(?:e|ing)\b|merging|\bconvert|compil|\bshards\b|materializ|dequant"
-_EVALUATING = r"\bvalid(?:at|ation\b)?|\bval\b|\bevalu|\beval|\btest(?:ing)?\b|\btest_|_test\b|sanity.check|\bpredict|\binference\b|\binfer\b|\bscor(?:e|ing)|benchmark|\bdev\b|\bbleu\b|\bwer\b"
+_EVALUATING = r"\bvalid(?:at\w*)?\b|\bval\b|\bevalu|\beval|\btest(?:ing)?\b|\btest_|_test\b|sanity.check|\bpredict|\binference\b|\binfer\b|\bscor(?:e|ing)|benchmark|\bdev\b|\bbleu\b|\bwer\b|map50"
 _SAMPLING = r"(?<!re)\bsampl(?:ing|e images?|es?\b(?! ?(?:/|per)))|\bgenerat|\bdenois|\brender|\bpreview|synthesi|\bddim|\binpaint|\bimg2img|\bdecod(?:e|ing)"
-_CAPTIONING = r"caption|\bblip|florence|llava|joycaption|\btagg(?:ing|er)|\bwd14|interrogat|\bdescribing|transcri"
+_CAPTIONING = r"caption|\bblip|florence|llava|joycaption|\btagg(?:ing|er)|\bwd14|interrogat|\bdescribing"
 _CACHING = r"\bcach(?:e\b|es\b|ing)|latent|text.?encoder.?out|text.?embed|prompt.?embed|precomput|\bpre.?encod|\bencod(?:e|ing)|\bembedding"
 _PREPARING = (
     r"\bmap\b|\bmap \(|\bfilter|tokeniz|tokenis|flatten|\bshuffl|\bpack(?:ing|ed)?\b|bucket|pre.?process|process(?:ing|ed)?\b|prepar|\bcrop|resiz|\bscan|\bindex|dedup|collat|\bgroup(?:ing)? |"
@@ -68,8 +68,9 @@ _STEPS = re.compile(
     r"(?:^|[^\w-])(?:global |train(?:ing)?[ _]|optimi[sz](?:er|ation) )?(?:steps?|iterations?)$", re.IGNORECASE
 )
 _OTHER_STEPS = re.compile(
-    r"(?:sampl|infer|denois|eval|valid|test|warm.?up|diffusion|generat|predict|decod|cach|calibrat)\w*[ _-]steps?$",
-    re.I,
+    r"(?:sampl|infer|denois|eval|valid|\bval\b|test|warm.?up|diffusion|generat|predict|decod|cach|calibrat)\w*"
+    r"(?:[ _-]\w{1,12}){0,2}[ _-]steps?$",
+    re.IGNORECASE,
 )
 _THINGS = re.compile(
     r"^(?:images?|files?|videos?|clips?|batch(?:es)?|frames?|pages?|layers?|shards?|blocks?|params?|parameters|weights?|keys?|tokens?|items?|"
@@ -96,7 +97,7 @@ def clean_name(before: str) -> tuple[str, str]:
             cut = found.end()
     name = strip_prefix(body[cut:])
     if not named and (
-        stripped.endswith(("}", ")", "]")) or len(name) > 40 or len(name.split()) > 4 or not _speaks(name)
+        stripped.endswith(("}", ")", "]", ".", "!")) or len(name) > 40 or len(name.split()) > 4 or not _speaks(name)
     ):
         return (stripped, "") if strip_prefix(body) else ("", "")
     glued = stripped[: len(stripped) - len(body) + cut] if cut else stripped[: max(0, len(stripped) - _LONGEST)]

@@ -107,11 +107,9 @@ class LogParser:
                     reading.name = strip_prefix(line[:start])[-120:]
                 read_fields(line[:start], reading)
         if reading is None:
-            hint = find_hint(line)
-            if hint:
-                self._run.take(hint)
-            if hint is None or hint.is_bare:
-                reading = find_plain(line)
+            reading = find_plain(line)
+        if reading is None and (hint := find_hint(line)):
+            self._run.take(hint)
         if reading is None:
             self._before.append(line)
             return

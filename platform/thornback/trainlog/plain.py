@@ -19,7 +19,7 @@ from thornback.trainlog.sample import Phase
 _STEP = re.compile(
     rf"(?<![a-z_./-])(?P<word>(?:global|train(?:ing)?|optimi[sz]er|current|completed?)?[ _]?"
     rf"(?:steps?|iter(?:ation)?s?|batch|updates?|it))(?:\((?P<split>[a-z]{{2,12}})\))?['\"]?\s{{0,3}}[:=#]?\s{{0,8}}"
-    rf"[\[(]?\s{{0,10}}(?P<n>{COUNT})(?![\d.]*[a-z%:-])(?:\s{{0,3}}(?:/|of|out of)\s{{0,10}}(?P<total>{COUNT})(?![\d./:-]))?",
+    rf"[\[(]?\s{{0,10}}(?P<n>{COUNT})(?![\d.]*(?:[a-z%-]|:\d))(?:\s{{0,3}}(?:/|of|out of)\s{{0,10}}(?P<total>{COUNT})(?![\d./:-]))?",
     re.IGNORECASE,
 )
 _COUNT_FIRST = re.compile(
@@ -84,7 +84,7 @@ def find_plain(text: str) -> Reading | None:
     if "{" in text and (reading := _dict(text)):
         return reading
     body = strip_prefix(text)
-    reading = _sentence(body or text) or _counts_alone(text.strip()) or _percent_alone(body)
+    reading = _counts_alone(text.strip()) or _sentence(body or text) or _percent_alone(body)
     if reading is None and body != text.strip():
         reading = _counts_alone(body)
     return reading
@@ -104,7 +104,7 @@ def _dict(text: str) -> Reading | None:
         if not any(key.startswith(("eval_", "eval/")) for key in pairs):
             return None
         evaluation = float("nan")
-    reading = Reading(n=_whole(step), total=_whole(total) or None, loss=loss, text=text)
+    reading = Reading(n=_whole(step), total=_whole(total) or None, loss=loss, text=text, record=True)
     if loss is None and (evaluation is not None):
         reading.phase = Phase.EVALUATING
         reading.loss = None if evaluation != evaluation else evaluation
@@ -212,6 +212,9 @@ def _loss_alone(text: str, reading: Reading) -> Reading | None:
         r"[|>\s]*(?:(?:train(?:ing)?|step|avg|mean|total|current)[_ /]?)?loss\b", lowered
     ):
         return reading
+    if reading.loss is None and re.match(r"[|>\s]*(?:val|valid|validation|eval)[_ /]?loss\b", lowered):
+        reading.phase, reading.loss = Phase.EVALUATING, validation_loss_of(text)
+        return reading if reading.loss is not None else None
     return None
 
 

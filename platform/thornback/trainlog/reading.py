@@ -26,6 +26,8 @@ class Reading:
     phase: Phase | None = None  # where the format alone says it
     per_epoch: bool = False  # n and total count the batches of one epoch
     done: bool = False  # the epoch is over
+    from_zero: bool = False  # the format counts epochs from 0
+    record: bool = False  # a dict or JSON: what it says of the epoch is true of its moment only
     text: str = ""
 
     @property

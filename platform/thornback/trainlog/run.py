@@ -19,6 +19,7 @@ _STEP_UNITS = re.compile(
 )
 _BYTES = re.compile(r"^[kMGT]?i?[bB](?:ytes?)?$|^bytes$")
 _EPOCH_WORD = re.compile(r"^(?:(?:total |train(?:ing)? )?epochs?|(?:train(?:ing)? )?epoch progress)$", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"^(?=\S*_)[\w.-]+$")
 _HAS_EPOCH = re.compile(r"epoch", re.IGNORECASE)
 
 
@@ -97,10 +98,18 @@ class TrainingRun:
             return Phase.TRAINING
         spoken = phase_of(reading.name) if reading.name else None
         if spoken not in (None, Phase.TRAINING):
-            return Phase.TRAINING if reading.lr is not None and spoken is not Phase.EVALUATING else spoken
+            return self._though_it_speaks(reading, spoken)
         if _BYTES.match(reading.unit):
             return Phase.DOWNLOADING
         return Phase.TRAINING if spoken is Phase.TRAINING else self._unnamed(reading, context)
+
+    def _though_it_speaks(self, reading: Reading, spoken: Phase) -> Phase:
+        """Jobs are called `test_sample_lora` too; no other bar shows a rate of learning."""
+        if reading.lr is not None or (reading.total == self._requested and _IDENTIFIER.match(reading.name)):
+            return Phase.TRAINING
+        if spoken is Phase.DOWNLOADING and self._track and self._track.is_complete:
+            return Phase.SAVING  # the file that was made goes up
+        return spoken
 
     def _unnamed(self, reading: Reading, context: Phase | None) -> Phase:
         track = self._track
@@ -120,7 +129,8 @@ class TrainingRun:
             return Phase.OTHER
         if self._offset(reading):
             return Phase.TRAINING
-        if track is not None and not self._epoch_line and (track.evident or not track.is_complete):
+        known = bool(self._epoch_bars) or bool(track and (track.evident or not track.is_complete))
+        if known and not self._epoch_line:
             return Phase.OTHER if reading.name else Phase.EVALUATING
         if (self._requested or self._announced) and not self._epoch_line and context is None:
             return Phase.OTHER
@@ -138,14 +148,15 @@ class TrainingRun:
         return self._total or self._requested or self._announced
 
     def _took_epoch(self, reading: Reading) -> None:
-        if reading.epoch is not None:
-            self._from_zero = self._from_zero or (
-                reading.epoch == 0 and (not reading.bar or reading.per_epoch or bool(reading.name))
-            )
-            if not reading.bar and reading.epoch != self._epoch and reading.n is None:
-                self._epoch_line = True
-            self._epoch = reading.epoch
+        if reading.from_zero and reading.epochs:
+            reading.epochs += 1  # Lightning shows the number of the last
         self._epochs = reading.epochs or self._epochs
+        if reading.epoch is None or reading.record:
+            return
+        self._from_zero = self._from_zero or reading.from_zero or reading.epoch == 0
+        if not reading.bar and reading.n is None and reading.epoch != self._epoch and not reading.done:
+            self._epoch_line = True
+        self._epoch = reading.epoch
 
     def _is_of_epochs(self, reading: Reading) -> bool:
         if not reading.bar or reading.total is None or reading.total in (self._requested, self._announced):
@@ -185,11 +196,12 @@ class TrainingRun:
             eta = (self._requested - index * total - n) / reading.rate if reading.rate else None
         elif index is not None and self._epochs and index < self._epochs:
             percent, whole = 100.0 * (index + share) / self._epochs, True
+            pace = reading.rate or ((total - n) / eta if eta else None)
             left = (self._epochs - index - 1) * total
-            eta = eta + left / reading.rate if eta is not None and reading.rate else eta if not left else None
+            eta = None if eta is None or (left and not pace) else eta + left / (pace or 1)
         self._began = True
         return self._training(
-            reading, step=n, total=total, percent=percent, rate=reading.rate, eta=eta, of_epoch=not whole
+            reading, step=n, total=total, percent=percent, rate=reading.rate, eta=eta, of_epoch=not whole, in_epoch=True
         )
 
     def _index(self) -> int | None:
@@ -270,17 +282,14 @@ class TrainingRun:
     def _matches(self, reading: Reading) -> bool:
         return reading.total is not None and reading.total in (self._requested, self._announced)
 
-    def _proven(self) -> bool:
-        """The offset follows from totals, not from a word alone."""
-        return bool(self._requested or self._announced or self._percent)
-
     def _offset(self, reading: Reading) -> int:
         """Steps that were done before a bar of what remains began."""
         if not reading.total or not reading.bar or self._matches(reading):
             return 0
         known = self._known
         if known is None:
-            fresh = self._resume is not None and (reading.n or 0) < self._resume
+            # An unnamed bar is Hugging Face's, which counts from the very beginning after a resume too.
+            fresh = bool(reading.name) and self._resume is not None and (reading.n or 0) < self._resume
             return self._resume or 0 if fresh else 0
         rest = known - reading.total
         if rest <= 0:
@@ -302,17 +311,19 @@ class TrainingRun:
         rate: float | None,
         eta: float | None,
         of_epoch: bool = False,
+        in_epoch: bool = False,
         keep: bool = True,
     ) -> Sample:
         if keep and not of_epoch:
-            self._step, self._percent = (step if step is not None else self._step), percent
+            self._percent = percent
+            self._step = step if step is not None and not in_epoch else self._step
         return Sample(
             phase=Phase.TRAINING,
             step=step,
             total=total,
             percent=_rounded(percent, 4),
             of_epoch=of_epoch,
-            rate=_rounded(rate, 6),
+            rate=_significant(rate),
             loss=reading.loss,
             lr=reading.lr,
             epoch=reading.epoch if reading.epoch is not None else self._epoch,
@@ -331,7 +342,7 @@ def _aside(reading: Reading, phase: Phase) -> Sample:
         step=reading.n,
         total=reading.total,
         percent=_rounded(min(100.0, percent), 4) if percent is not None else None,
-        rate=_rounded(reading.rate, 6),
+        rate=_significant(reading.rate),
         loss=reading.loss,
         epoch=reading.epoch,
         epochs=reading.epochs,
@@ -342,3 +353,7 @@ def _aside(reading: Reading, phase: Phase) -> Sample:
 
 def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
+
+
+def _significant(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
