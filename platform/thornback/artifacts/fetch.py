@@ -111,6 +111,11 @@ def shown(url: str) -> str:
     return str(parts.copy_with(query=None, fragment=None, username=None, password=None))
 
 
+def pause_s(planned: float, asked: float | None) -> float:
+    """Seconds until the next try: what was planned, or the longer time that the server asks for, up to a minute."""
+    return max(planned, min(asked or 0.0, LONGEST_WAIT_S))
+
+
 class _Download:
     """One file on its way to a local file, over as many connections as it takes."""
 
@@ -220,8 +225,7 @@ class _Download:
 async def _with_retries(action: Callable[[], Awaitable[None]], wait: Wait, tries: int, *, what: str) -> None:
     def pause(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.after_s if isinstance(error, _Interrupted) else None
-        return max(wait(state), min(asked or 0.0, LONGEST_WAIT_S))
+        return pause_s(wait(state), error.after_s if isinstance(error, _Interrupted) else None)
 
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(_Interrupted), stop=stop_after_attempt(tries), wait=pause, reraise=True

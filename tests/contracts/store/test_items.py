@@ -213,3 +213,22 @@ def test_odd_facts_are_kept_as_text_or_left_out(store: Store) -> None:
     assert (item.uri, item.size_bytes, item.sha256) == ("5", None, "f" * 64)
     assert item.error is not None
     assert "detail" in item.error
+
+
+def test_items_are_counted_by_status_and_order_for_several_jobs(store: Store) -> None:
+    one, other, empty = image_set(store), image_set(store), image_set(store)
+    store.writer.commit(
+        [
+            *(told(one, item, "stored") for item in (1, 2)),
+            told(one, 3, "failed"),
+            told(one, 4, "failed", order=2),
+            told(other, 1, "sent", provider_id="p9"),
+        ]
+    )
+    counts = store.reader.item_counts([job_id(make) for make in (one, other, empty)])
+    assert counts == {
+        job_id(one): {(ItemStatus.STORED, 1): 2, (ItemStatus.FAILED, 1): 1, (ItemStatus.FAILED, 2): 1},
+        job_id(other): {(ItemStatus.SENT, 1): 1},
+        job_id(empty): {},
+    }
+    assert store.reader.item_counts([]) == {}

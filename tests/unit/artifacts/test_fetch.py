@@ -12,7 +12,7 @@ from tenacity import wait_none
 
 from tests.fixtures.s3 import S3Server
 from tests.fixtures.web import Answer, Web, WebRequest, web_server
-from thornback.artifacts.fetch import Fetched, fetch, shown
+from thornback.artifacts.fetch import Fetched, fetch, pause_s, shown
 from thornback.artifacts.files import join, locate
 from thornback.errors import FetchFailed, OutputGone, Unavailable
 
@@ -210,3 +210,7 @@ async def test_two_at_once_do_not_mix(web: Web, tmp_path: Path) -> None:
 def test_an_address_is_shown_without_its_secrets() -> None:
     assert shown("https://me:pw@host/a/b?sig=1#x") == "https://host/a/b"
     assert shown("data:image/png;base64,AAAAAAAAAAAAAAAAAAAA") == "data:image/png;base64,AAAAAAAA…"
+
+
+def test_a_server_may_ask_for_patience_up_to_a_minute() -> None:
+    assert [pause_s(2.0, asked) for asked in (None, 1.0, 30.0, 86_400.0)] == [2.0, 2.0, 30.0, 60.0]
