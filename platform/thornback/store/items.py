@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from thornback.jobs.events import EventKind, JobEvent
 from thornback.jobs.items import ItemState, ItemStatus, reduce_item, reduce_items
@@ -13,6 +14,8 @@ from thornback.jobs.status import JobStatus
 from thornback.store.admit import short_text
 from thornback.store.bulk import BulkWriter
 from thornback.store.cells import MAX_BIG_INT, cut, whole_cell
+from thornback.store.columns import Uuid
+from thornback.store.engine import dump_json
 from thornback.store.tables import JobEventRow, JobItem, ProviderOrder, TrainingJob
 
 _jobs = TrainingJob.__table__  # type: ignore[attr-defined]
@@ -20,9 +23,9 @@ _events = JobEventRow.__table__  # type: ignore[attr-defined]
 _items = JobItem.__table__  # type: ignore[attr-defined]
 _orders = ProviderOrder.__table__  # type: ignore[attr-defined]
 
-_Key = tuple[str, int]  # job and item
+ItemKey = tuple[str, int]  # job and number
 
-_IN_CHUNK = 250  # pairs in one IN list
+_IN_CHUNK = 500
 _FINAL = [status.value for status in JobStatus if status.is_final]
 # The provider may still do something for these, or its files are not in our storage yet.
 _OPEN = [status.value for status in ItemStatus if not status.is_over] + [ItemStatus.SUCCEEDED.value]
@@ -34,7 +37,7 @@ def fold_items(connection: sa.Connection, bulk: BulkWriter, events: Sequence[Job
     """Fold ITEM events that were new into the rows of their items, and note which orders they name."""
     if not events:
         return
-    before = _by_key(connection, {_key(event) for event in events})
+    before = read_items_at(connection, {_key(event) for event in events})
     after = dict(before)
     for event in events:
         job_id, item = key = _key(event)
@@ -59,21 +62,34 @@ def read_item_counts(connection: sa.Connection, job_ids: Sequence[str]) -> dict[
     return found
 
 
+def read_items_at(connection: sa.Connection, keys: Collection[ItemKey]) -> dict[ItemKey, ItemState]:
+    """Those of these (job, item) pairs that there are, found by their key however many are asked for."""
+    if not keys:
+        return {}
+    wanted, at_key = _wanted(connection, sorted(keys))
+    # An outer join, because SQLite then begins with the pairs. As an inner one, or as an IN list of pairs,
+    # it may read the whole table.
+    statement = sa.select(_items).select_from(wanted.outerjoin(_items, at_key))
+    rows = [row for row in connection.execute(statement) if row.job_id is not None]
+    return {(row.job_id, row.item): item_of_row(row) for row in rows}
+
+
 def read_order(connection: sa.Connection, provider: str, provider_id: str) -> ItemState | None:
     """The order that a provider knows by this id, as an item with the order's own number and fate.
 
     Where two jobs claim the id, the older one has it.
     """
+    columns = (_jobs.c.created_at, _orders.c.job_id, _orders.c.item, _orders.c.order_number)
     statement = (
-        sa.select(_orders.c.job_id, _orders.c.item, _orders.c.order_number)
+        sa.select(*columns)
         .join(_jobs, _jobs.c.id == _orders.c.job_id)
         .where(_orders.c.provider == cut(provider, 50), _orders.c.provider_id == order_id(provider_id))
-        .order_by(_jobs.c.created_at, _jobs.c.id, _orders.c.order_number, _orders.c.item)
     )
-    found = connection.execute(statement).first()
-    if found is None:
+    claims = connection.execute(statement).all()
+    if not claims:
         return None
-    newest = _by_key(connection, {(found.job_id, found.item)})[found.job_id, found.item]
+    found = min(claims, key=tuple)
+    newest = read_items_at(connection, {(found.job_id, found.item)})[found.job_id, found.item]
     if newest.order == found.order_number:
         return newest
     return read_older_order(connection, found.job_id, found.item, found.order_number)
@@ -81,33 +97,23 @@ def read_order(connection: sa.Connection, provider: str, provider_id: str) -> It
 
 def read_open_orders(connection: sa.Connection, provider: str) -> list[ItemState]:
     """Of jobs that have not ended, the oldest job first."""
-    statement = (
-        sa.select(_items)
-        .join(_jobs, _jobs.c.id == _items.c.job_id)
-        .where(
-            _jobs.c.is_active,
-            _jobs.c.status.not_in(_FINAL),
-            _items.c.provider == cut(provider, 50),
-            _items.c.status.in_(_OPEN),
+    unended = sa.select(_jobs.c.id).where(_jobs.c.is_active, _jobs.c.status.not_in(_FINAL))
+    job_ids = connection.execute(unended.order_by(_jobs.c.created_at, _jobs.c.id)).scalars().all()
+    found: list[ItemState] = []
+    for start in range(0, len(job_ids), _IN_CHUNK):
+        chunk = job_ids[start : start + _IN_CHUNK]
+        place = {job_id: number for number, job_id in enumerate(chunk)}
+        statement = sa.select(_items).where(
+            _items.c.job_id.in_(chunk), _items.c.provider == cut(provider, 50), _items.c.status.in_(_OPEN)
         )
-        .order_by(_jobs.c.created_at, _items.c.job_id, _items.c.item)
-    )
-    return [item_of_row(row) for row in connection.execute(statement)]
+        items = [item_of_row(row) for row in connection.execute(statement)]
+        found += sorted(items, key=lambda item: (place[item.job_id], item.item))
+    return found
 
 
 def order_id(provider_id: str) -> str:
     """A provider's id as columns hold it."""
     return short_text(provider_id, 255)
-
-
-def _by_key(connection: sa.Connection, keys: Collection[_Key]) -> dict[_Key, ItemState]:
-    found: dict[_Key, ItemState] = {}
-    wanted = sorted(keys)
-    for start in range(0, len(wanted), _IN_CHUNK):
-        pairs = sa.tuple_(_items.c.job_id, _items.c.item).in_(wanted[start : start + _IN_CHUNK])
-        for row in connection.execute(sa.select(_items).where(pairs)):
-            found[row.job_id, row.item] = item_of_row(row)
-    return found
 
 
 def read_older_order(connection: sa.Connection, job_id: str, item: int, order: int) -> ItemState | None:
@@ -123,7 +129,21 @@ def read_older_order(connection: sa.Connection, job_id: str, item: int, order: i
     return reduce_items({}, told).get(item)
 
 
-def _key(event: JobEvent) -> _Key:
+def _wanted(connection: sa.Connection, keys: Sequence[ItemKey]) -> tuple[sa.FromClause, sa.ColumnElement[bool]]:
+    """Pairs as rows to join with, and how; one JSON document carries them all."""
+    if connection.dialect.name == "sqlite":
+        document = dump_json([[job_id.replace("-", ""), item] for job_id, item in keys])
+        pairs = sa.func.json_each(document).table_valued("value", name="wanted")
+        job, item = (sa.func.json_extract(pairs.c.value, f"$[{place}]") for place in (0, 1))
+        return pairs, sa.and_(_items.c.job_id == job, _items.c.item == item)
+    document = dump_json([{"job_id": job_id, "item": item} for job_id, item in keys])
+    columns = (sa.column("job_id", Uuid), sa.column("item", sa.Integer))
+    records = sa.func.json_to_recordset(sa.cast(sa.literal(document, sa.Text()), postgresql.JSON()))
+    rows = records.table_valued(*columns, name="wanted").render_derived(with_types=True)
+    return rows, sa.and_(_items.c.job_id == rows.c.job_id, _items.c.item == rows.c.item)
+
+
+def _key(event: JobEvent) -> ItemKey:
     return event.job_id, event.data["item"]
 
 

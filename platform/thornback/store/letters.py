@@ -105,12 +105,12 @@ def keep_letters(connection: sa.Connection, bulk: BulkWriter, letters: Sequence[
 
 
 def prune(connection: sa.Connection, *, before: datetime, arrived: int) -> None:
-    """Remove some of the applied deliveries that were received before a time, the oldest first."""
+    """Remove some of the applied deliveries that were received before a time."""
     most = max(_PRUNE_LEAST, _PRUNE_FACTOR * arrived)
-    columns = (_inbox.c.id, _inbox.c.received_at)
-    oldest = sa.select(*columns).where(_inbox.c.state == "applied").order_by(_inbox.c.id).limit(most).subquery()
-    old = sa.select(oldest.c.id).where(oldest.c.received_at < before)
-    connection.execute(sa.delete(_inbox).where(_inbox.c.id.in_(old)))
+    old = sa.select(_inbox.c.id).where(_inbox.c.state == "applied", _inbox.c.received_at < before).limit(most)
+    numbers = connection.execute(old).scalars().all()
+    if numbers:
+        connection.execute(sa.delete(_inbox).where(_inbox.c.id.in_(numbers)))
 
 
 def discard(connection: sa.Connection, row_id: int) -> None:

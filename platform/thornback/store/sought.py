@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -10,13 +10,12 @@ import sqlalchemy as sa
 from thornback.jobs.items import ItemState
 from thornback.store.columns import canonical_id
 from thornback.store.guard import store_errors
-from thornback.store.items import item_of_row, read_older_order, read_order
-from thornback.store.tables import JobItem, TrainingJob
+from thornback.store.items import read_items_at, read_older_order, read_order
+from thornback.store.tables import TrainingJob
 
 _jobs = TrainingJob.__table__  # type: ignore[attr-defined]
-_items = JobItem.__table__  # type: ignore[attr-defined]
 
-_IN_CHUNK = 250  # pairs in one IN list
+_IN_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +58,18 @@ def _one(connection: sa.Connection, sought: Sought, newest: dict[tuple[str, int]
 
 
 def _newest(connection: sa.Connection, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Found]:
-    found: dict[tuple[str, int], Found] = {}
-    wanted = sorted({(known, item) for job_id, item in keys if (known := canonical_id(job_id)) is not None})
-    joined = sa.select(_items, _jobs.c.kind).join(_jobs, _jobs.c.id == _items.c.job_id)
+    wanted = {(known, item) for job_id, item in keys if (known := canonical_id(job_id)) is not None}
+    items = read_items_at(connection, wanted)
+    kinds = _kinds(connection, {job_id for job_id, _ in items})
+    return {key: Found(item=item, kind=kinds[item.job_id]) for key, item in items.items()}
+
+
+def _kinds(connection: sa.Connection, job_ids: Collection[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    wanted = sorted(job_ids)
     for start in range(0, len(wanted), _IN_CHUNK):
-        pairs = sa.tuple_(_items.c.job_id, _items.c.item).in_(wanted[start : start + _IN_CHUNK])
-        for row in connection.execute(joined.where(pairs)):
-            found[row.job_id, row.item] = Found(item=item_of_row(row), kind=row.kind)
+        statement = sa.select(_jobs.c.id, _jobs.c.kind).where(_jobs.c.id.in_(wanted[start : start + _IN_CHUNK]))
+        found |= {row.id: row.kind for row in connection.execute(statement)}
     return found
 
 

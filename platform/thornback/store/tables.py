@@ -281,6 +281,7 @@ class WebhookDelivery(Table, table=True):
         sa.Index("ix_webhook_deliveries_provider_id", "provider", "provider_id", "id"),
         sa.Index("ix_webhook_deliveries_job_id", "job_id", "id"),
         sa.Index("ix_webhook_deliveries_state", "state", "id"),
+        sa.Index("ix_webhook_deliveries_received_at", "state", "received_at"),
         {"sqlite_autoincrement": True},  # the number of a discarded row is not given again
     )
 

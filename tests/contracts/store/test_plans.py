@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.contracts.store.conftest import NOW, Store, epoch_row, job_id, log_lines, step_row
+from tests.contracts.store.conftest import NOW, RUN, Store, epoch_row, job_id, log_lines, step_row
+from tests.contracts.store.test_inbox import delivery
+from tests.contracts.store.test_items import told
 from thornback.jobs.events import EventFactory
 from thornback.jobs.status import JobStatus
 from thornback.metrics.port import QueuePlace
 from thornback.store.page import JobQuery
 from thornback.store.read import StoreReader
+from thornback.store.write import Arrival
 
-_LARGE = "training_metrics|job_events|job_logs"
+_LARGE = "training_metrics|job_events|job_logs|job_items|provider_orders|webhook_deliveries"
 _QUERY_WORDS = ("SELECT", "UPDATE", "DELETE")
 
 
@@ -62,7 +65,11 @@ def filled(store: Store) -> Store:
                 step_row(make, 1, 2),
                 log_lines(make, 1, "a"),
                 epoch_row(make, 2),
-            ]
+                told(make, 1, "failed", provider_id=f"first {n}"),
+                told(make, 1, "sent", order=2, provider_id=f"second {n}"),
+                make.described(RUN, {"provider": "replicate", "trainer": "flux", "training_steps": 9}, seq=0, at=NOW),
+            ],
+            [Arrival(delivery=delivery(make, f"{n} {m}", problem="odd" if m else None), events=[]) for m in range(2)],
         )
     with store.engine.connect() as connection:
         connection.exec_driver_sql("ANALYZE")
@@ -110,6 +117,15 @@ READS: dict[str, Callable[[Store, str], object]] = {
     "events": lambda store, job: store.reader.events(100, limit=10),
     "events until": lambda store, job: store.reader.events(10, until=50),
     "events of a job": lambda store, job: store.reader.events(10, job_id=job),
+    "items": lambda store, job: store.reader.items(job),
+    "order": lambda store, job: store.reader.order("replicate", "second 3"),
+    "older order": lambda store, job: store.reader.order("replicate", "first 3"),
+    "deliveries": lambda store, job: store.reader.deliveries(limit=3, cursor="20"),
+    "dead letters": lambda store, job: store.reader.deliveries(state="dead", limit=3, cursor="20"),
+    "deliveries of a job": lambda store, job: store.reader.deliveries(job_id=job, limit=3),
+    "delivery": lambda store, job: store.reader.delivery(3),
+    "newest delivery": lambda store, job: store.reader.newest_delivery("replicate", "p1"),
+    "durations": lambda store, job: store.reader.durations("replicate", "flux"),
     "newest event": lambda store, job: store.reader.latest_event_id(),
 }
 
@@ -165,11 +181,23 @@ def test_the_dispatcher_reads_active_jobs_alone(filled: Store, plans: Plans) -> 
     assert "ix_training_jobs_is_active" in plan
 
 
+def test_open_orders_are_read_from_active_jobs_alone(filled: Store, plans: Plans) -> None:
+    ended = [EventFactory(row.state.id) for row in filled.reader.jobs(JobQuery()).jobs[2:]]
+    filled.writer.commit([make.cancelled(at=NOW) for make in ended])
+    with filled.engine.connect() as connection:
+        connection.exec_driver_sql("ANALYZE")
+        connection.commit()
+    plan = plans.of(lambda: filled.reader.open_orders("replicate"))
+    assert "ix_training_jobs_is_active" in plan
+    assert _scans(plan, f"training_jobs|{_LARGE}") == []
+
+
 def test_the_writer_reads_no_table_whole(filled: Store, plans: Plans) -> None:
     make = filled.create("last")
 
     def write() -> None:
-        filled.writer.commit([epoch_row(make, 1), log_lines(make, 1, "a")])
+        arrivals = [Arrival(delivery=delivery(make, f"x {n}"), events=[told(make, n, "intended")]) for n in (1, 2)]
+        filled.writer.commit([epoch_row(make, 1), log_lines(make, 1, "a")], arrivals)
         filled.writer.set_queue({job_id(make): QueuePlace(position=1)})
         filled.writer.delete(job_id(make))
 

@@ -120,6 +120,7 @@ def _create_deliveries() -> None:
         "provider_id": ["provider", "provider_id", "id"],
         "job_id": ["job_id", "id"],
         "state": ["state", "id"],
+        "received_at": ["state", "received_at"],
     }
     for name, columns in indexes.items():
         op.create_index(f"ix_webhook_deliveries_{name}", "webhook_deliveries", columns)
