@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from serve_apps.api.context import ApiContext
 from serve_apps.api.find import find_job
+from serve_apps.api.hub import Subscription
 from serve_apps.api.views import provider as provider_of
 from thornback.errors import JobNotFound
 from thornback.jobs.events import Attempt, EventFactory
 from thornback.jobs.state import JobState
 from thornback.providers.open import configured
 from thornback.store.columns import canonical_id
+
+# Weights of a hundred megabytes take a few seconds; whoever asks sees `running` after this, and the end later.
+SETTLE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,9 @@ async def sync(context: ApiContext, id: str, *, provider: str) -> Synced:
         return await import_training(context, provider, id)
     own = provider_of(job)
     if own is not None and not job.status.is_final:
-        await context.tracking.sync(own, job.id)
+        with await context.hub.join(job_id=job.id, after=None, counted=False) as stream:
+            await context.tracking.sync(own, job.id)
+            await _settle(context, job.id, stream)
     return Synced(job.id, imported=False)
 
 
@@ -61,7 +68,22 @@ async def import_training(context: ApiContext, provider: str, provider_id: str) 
     if provider not in configured(context.settings):
         raise JobNotFound(provider_id)
     tracker = await context.tracking.tracker(provider)
-    return Synced(await tracker.import_training(provider_id), imported=True)
+    with await context.hub.join(job_id=None, after=None, counted=False) as stream:
+        job_id = await tracker.import_training(provider_id)
+        await _settle(context, job_id, stream)
+    return Synced(job_id, imported=True)
+
+
+async def _settle(context: ApiContext, job_id: str, stream: Subscription) -> None:
+    """A training that is over ends its job once its files are here: wait for that, but not for ever."""
+    job, items = await context.read(lambda store: (store.job(job_id).state, store.items(job_id)))
+    if job.status.is_final or len(items) != 1 or not items[0].status.is_over:
+        return
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SETTLE_S
+    while (left := deadline - loop.time()) > 0:
+        if any(event.job_id == job_id and event.kind.is_final for event in await stream.next(left)):
+            return
 
 
 async def note_version(context: ApiContext, job_id: str, version: str) -> None:

@@ -1,7 +1,7 @@
 // The open job: its curves and its log beside what the store knows of it.
 import { api } from "./api.js";
 import { Emitter } from "./emitter.js";
-import { MOVES, isWaiting } from "./fold.js";
+import { MOVES, hasNoEpochs, isWaiting } from "./fold.js";
 import { LogBuffer } from "./logbuffer.js";
 import { MetricSeries, rowOfApi } from "./series.js";
 
@@ -16,9 +16,6 @@ const OLDER_LINES = [5_000, 20_000, 50_000];
 const QUEUE_MS = 5000;
 const SETTLE_MS = 400;
 const LOG_RETRY_MS = 3000;
-
-/** A provider tells steps only. */
-export const hasNoEpochs = (job) => Boolean(job.provider) && !job.total_epochs;
 
 export class JobDetail extends Emitter {
   constructor(store, id) {
@@ -158,7 +155,7 @@ export class JobDetail extends Emitter {
 
   #newSeries() {
     const series = new MetricSeries();
-    series.countsSteps = this.job !== null && hasNoEpochs(this.job);
+    series.countsSteps = hasNoEpochs(this.job);
     return series;
   }
 

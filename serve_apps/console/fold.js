@@ -16,6 +16,9 @@ const MOST_RUNNING_PERCENT = 99;
 export const isFinal = (job) => job.status === "completed" || job.status === "failed" || job.status === "cancelled";
 export const isWaiting = (job) => job.status === "queued" || job.status === "pending";
 
+/** True for a run that counts steps only, as providers do. */
+export const hasNoEpochs = (job) => Boolean(job?.provider) && !job.total_epochs;
+
 /** The kinds after which a job may stand elsewhere in lists and queue. */
 export const MOVES = new Set([
   "created", "pending", "scheduled", "started", "retried", "succeeded", "failed", "cancelled", "deleted",

@@ -1,6 +1,7 @@
 // The small loss curves of the list: loaded when a row comes into view, then grown by the stream.
 import { api } from "./api.js";
 import { Emitter } from "./emitter.js";
+import { hasNoEpochs } from "./fold.js";
 import { MetricSeries, rowOfApi } from "./series.js";
 
 const POINTS = 60;
@@ -17,11 +18,10 @@ class Spark extends Emitter {
 
   add(rows) {
     let grown = false;
-    // Runs at providers have no epochs: their steps are the curve.
-    for (const row of rows) if ((row.batch === null || row.epoch === 0) && this.series.add(row)) grown = true;
+    const { countsSteps } = this.series;
+    for (const row of rows) if ((row.batch !== null) === countsSteps && this.series.add(row)) grown = true;
     if (!grown) return;
-    this.series.countsSteps = rows[0].epoch === 0;
-    const [, ...columns] = this.series.columns(NAMES, this.series.countsSteps ? "step" : "epoch");
+    const [, ...columns] = this.series.columns(NAMES, countsSteps ? "step" : "epoch");
     this.curves = NAMES.map((name, i) => ({ name, values: columns[i].slice(-POINTS) }));
     this.changed();
   }
@@ -32,6 +32,7 @@ export class Sparks {
     this.sparks = new Map();
     this.queue = [];
     this.busy = 0;
+    this.store = store;
     this.ids = new WeakMap(); // element -> job id
     this.observer = new IntersectionObserver((entries) => {
       for (const entry of entries) if (entry.isIntersecting) this.#want(this.ids.get(entry.target));
@@ -87,8 +88,9 @@ export class Sparks {
   async #load(id) {
     try {
       // Two rows an epoch where train and val report apart.
-      let { metrics } = await api.metrics(id, { level: "epoch", limit: 2 * POINTS });
-      if (metrics.length === 0) ({ metrics } = await api.metrics(id, { level: "step", limit: POINTS }));
+      const { series } = this.of(id);
+      series.countsSteps = hasNoEpochs(this.store.job(id));
+      const { metrics } = await api.metrics(id, { level: series.countsSteps ? "step" : "epoch", limit: 2 * POINTS });
       this.of(id).add(metrics.map(rowOfApi));
     } catch {
       this.of(id).isLoaded = false; // decoration: the next time the row is seen is soon enough

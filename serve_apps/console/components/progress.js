@@ -25,7 +25,7 @@ export function ProgressLine({ job }) {
 /** How far a run came, in its own unit; empty where that is neither epochs nor images. */
 export function reached(job) {
   if (job.images_total) return strings.jobs.images(job.images_done ?? 0, job.images_total);
-  return job.total_epochs || job.current_epoch ? text.epoch(job.current_epoch, job.total_epochs) : "";
+  return job.total_epochs || !job.provider ? text.epoch(job.current_epoch, job.total_epochs) : "";
 }
 
 /** Where the percentage is from, for runs that do not report it themselves. */

@@ -1,8 +1,8 @@
 // One job: where it stands, its curves, its log, its files, and what can be done to it.
 import { html, lazy, useEffect, useMemo, useNow, useSource, useState } from "../dom.js";
 import { api, logUrl } from "../api.js";
-import { JobDetail, hasNoEpochs } from "../detail.js";
-import { isFinal, isWaiting } from "../fold.js";
+import { JobDetail } from "../detail.js";
+import { hasNoEpochs, isFinal, isWaiting } from "../fold.js";
 import { dateTime, dollars, duration, percent } from "../format.js";
 import { go, jobHref, listHref } from "../router.js";
 import { strings } from "../strings.js";

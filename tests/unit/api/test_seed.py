@@ -121,6 +121,25 @@ async def test_a_training_that_was_started_elsewhere_is_taken_over(api: ApiPlatf
     assert (new.status_code, new.headers["location"]) == (201, f"{JOBS}/{new.json()['job']['id']}")
 
 
+async def test_the_answer_waits_for_the_files_of_a_training_that_is_over(api: ApiPlatform) -> None:
+    job, told = await training(api)
+    tracker = AskedTracker()
+    fetching: list[asyncio.Task[None]] = []
+
+    async def ended(job_id: str) -> None:
+        await api.record(told.item(1, "succeeded", provider_id=TRAINING, via="sync"))
+        fetching.append(asyncio.create_task(fetch()))
+
+    async def fetch() -> None:
+        await asyncio.sleep(0.05)
+        await api.record(told.succeeded())
+
+    tracker.on_sync = ended
+    async with api.client(app(api, tracker)) as client:
+        body = (await client.post(SYNC, json={"modelId": job.id})).json()
+    assert (body["status"], fetching[0].done()) == ("completed", True)
+
+
 @pytest.mark.parametrize(("id", "code"), [("nobody-knows-it", "order_unknown"), (str(uuid.uuid4()), "job_not_found")])
 async def test_what_nobody_knows_is_a_404(api: ApiPlatform, id: str, code: str) -> None:
     async with api.client(app(api, AskedTracker())) as client:

@@ -142,7 +142,7 @@ def test_a_run_at_a_provider_has_steps_and_no_epochs() -> None:
     )
     for step in range(1, 40):
         values = {"train_loss": 1 / step}
-        row = event(EventKind.METRICS, epoch=0, batch=step, phase="train", values=values)
+        row = event(EventKind.METRICS, epoch=1, batch=step, phase="train", values=values)
         assert shown.apply(Update(job=shown.job, event=row)) is None
     assert shown.headline() == "running, training, read from the log, 2:15 left"
     assert any("train loss" in line and "0.02564" in line and "█" in line for line in drawn(shown, 100))
