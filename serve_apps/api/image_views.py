@@ -53,12 +53,17 @@ def count(items: Sequence[ItemState]) -> Counts:
 
 
 def tally(job: JobState, config: ImageSetConfig, counts: Counts) -> Tally:
-    """A failed image counts once it is given up: its last try is over, or the set is."""
+    """A failed image counts once it is given up: its last try is over, or the set is.
+
+    When the set is over, one that was made and never stored has failed too.
+    """
+    is_over = job.status.is_final
     done = sum(number for (status, _), number in counts.items() if status is ItemStatus.STORED)
     failed = sum(
         number
         for (status, order), number in counts.items()
-        if status is ItemStatus.FAILED and (order >= config.max_tries or job.status.is_final)
+        if (status is ItemStatus.FAILED and (is_over or order >= config.max_tries))
+        or (status is ItemStatus.SUCCEEDED and is_over)
     )
     return Tally(total=config.total, done=done, failed=failed)
 

@@ -108,10 +108,14 @@ async def test_how_far_it_is(api: ApiPlatform) -> None:
 
 async def test_a_set_that_ended_has_no_more_tries(api: ApiPlatform) -> None:
     job, told = await image_set(api)
-    await api.record(*failed(told, 1), told.item(2, "cancelled", via="poll"), told.succeeded())
+    lost = told.item(3, "succeeded", via="poll")  # and its file was gone before it could be fetched
+    await api.record(*failed(told, 1), told.item(2, "cancelled", via="poll"), lost)
     async with api.client() as client:
-        found = (await client.get(f"{SETS}/{job.id}")).json()
-    assert (found["done"], found["failed"], found["success_rate"]) == (0, 1, 0.0)
+        before = (await client.get(f"{SETS}/{job.id}")).json()
+        await api.record(told.succeeded())
+        after = (await client.get(f"{SETS}/{job.id}")).json()
+    assert (before["failed"], before["success_rate"]) == (0, None)
+    assert (after["done"], after["failed"], after["success_rate"]) == (0, 2, 0.0)
 
 
 async def test_items_of_a_training(api: ApiPlatform) -> None:
