@@ -7,7 +7,6 @@ there and the sizes agree, the checkpoint is whole. Nothing is unpickled but ten
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,13 +18,12 @@ from safetensors.torch import load, load_file, save_file
 from torch import Tensor
 
 from thornback.artifacts.files import Location
-from thornback.errors import DataError
+from train_jobs.common.snapshots import fetch, seal
 from train_jobs.convnext.state import RunState
 
 WEIGHTS = "model.safetensors"
 BEST = "best.safetensors"
 OPTIMIZER = "optimizer.pt"
-STATE = "state.json"
 
 Weights = Mapping[str, Tensor]
 
@@ -58,8 +56,7 @@ def write_snapshot(folder: Path, snapshot: Snapshot) -> None:
     if snapshot.best is not None:
         save_file(_plain(snapshot.best), folder / BEST)
     torch.save(dict(snapshot.optimizer), folder / OPTIMIZER)
-    sizes = {file.name: file.stat().st_size for file in sorted(folder.iterdir())}
-    (folder / STATE).write_text(json.dumps({"files": sizes, "state": snapshot.state.as_dict()}))
+    seal(folder, snapshot.state.as_dict())
 
 
 def read_snapshot(place: Location) -> Snapshot:
@@ -68,17 +65,13 @@ def read_snapshot(place: Location) -> Snapshot:
     Raises:
         DataError: it is not there, or not whole.
     """
-    if not is_whole(place):
-        raise DataError.field("resume_from", f"there is no whole checkpoint at {place.path}")
-    described = json.loads((place / STATE).read_bytes())
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for name in described["files"]:
-            (folder / name).write_bytes((place / name).read_bytes())
+        state = fetch(place, folder)
         return Snapshot(
-            state=RunState.from_dict(described["state"]),
+            state=RunState.from_dict(state),
             weights=load_file(folder / WEIGHTS),
-            best=load_file(folder / BEST) if BEST in described["files"] else None,
+            best=load_file(folder / BEST) if (folder / BEST).exists() else None,
             optimizer=torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True),
         )
 
@@ -86,26 +79,6 @@ def read_snapshot(place: Location) -> Snapshot:
 def read_best(place: Location) -> dict[str, Tensor]:
     """Only the best epoch's weights of a checkpoint."""
     return load((place / BEST).read_bytes())
-
-
-def is_whole(place: Location) -> bool:
-    """True where every file is there with its size."""
-    if not (place / STATE).exists():
-        return False
-    sizes = {entry.path: entry.size_bytes for entry in place.files()}
-    try:
-        wanted = json.loads((place / STATE).read_bytes())["files"]
-    except (ValueError, KeyError):  # cut off while it was written
-        return False
-    return all(sizes.get(name) == size for name, size in wanted.items())
-
-
-def upload_snapshot(folder: Path, place: Location) -> int:
-    """Copy a written checkpoint to its place, state.json last; returns its size in bytes."""
-    files = sorted(folder.iterdir(), key=lambda file: file.name == STATE)
-    for file in files:
-        (place / file.name).upload(file)
-    return sum(file.stat().st_size for file in files)
 
 
 def copy_weights(module: torch.nn.Module) -> dict[str, Tensor]:

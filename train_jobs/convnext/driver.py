@@ -26,9 +26,9 @@ from thornback.settings import Settings, load_settings
 from train_jobs.common.console import ConsoleReporter, say
 from train_jobs.common.failures import classify
 from train_jobs.common.launch import Launcher, wants_gpu
+from train_jobs.common.recovery import repair
 from train_jobs.convnext.plan import RunFolder, RunPlan
 from train_jobs.convnext.prepare import prepare_dataset, prepare_mlflow
-from train_jobs.convnext.recovery import repair
 from train_jobs.convnext.weights import provide_weights
 
 DELIVERY_S = 60.0  # the metrics actor may be restarting while the end is told
@@ -200,7 +200,7 @@ class Driver:
         """Fit, and fit again after what is worth it; the checkpoints in the folder are taken up by themselves."""
         while True:
             self.reporter.stage("starting workers")
-            start = repair(plan.folder) or plan.resume_from
+            start = repair(plan.run_uri) or plan.resume_from
             try:
                 return launcher.fit(replace(plan, resume_from=start))
             except Exception as error:

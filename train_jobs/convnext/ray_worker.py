@@ -6,30 +6,25 @@ import importlib.util
 import logging
 import math
 import os
-import tempfile
-import threading
-from pathlib import Path
 from typing import Any
 
 import ray.train
 import torch
-from ray.train import Checkpoint, CheckpointUploadMode
 from ray.train.v2._internal.execution import context as ray_context
 
 from thornback import torch_shim
-from thornback.artifacts.files import join, locate
+from thornback.artifacts.files import locate
 from thornback.datasets import AudioDataset
 from thornback.datasets.index import read_index
 from thornback.metrics.capture import capture_output
 from thornback.metrics.reporter import Reporter, open_reporter
 from train_jobs.common.console import ConsoleReporter
-from train_jobs.common.launch import SCORE
-from train_jobs.convnext.checkpoint import Snapshot, read_snapshot, upload_snapshot, write_snapshot
+from train_jobs.common.ray_checkpoints import Codec, RayCheckpoints
+from train_jobs.common.snapshots import upload
+from train_jobs.convnext.checkpoint import Snapshot, read_snapshot, write_snapshot
 from train_jobs.convnext.choices import Choices, Machine, choose
 from train_jobs.convnext.plan import RunPlan
 from train_jobs.convnext.tracking import TrackingReporter, open_sinks
-
-LAST_CHECKPOINT, BEST_CHECKPOINT = "checkpoint", "best_checkpoint"
 
 
 def run_worker(job: dict[str, Any]) -> Any:
@@ -59,7 +54,7 @@ def run_worker(job: dict[str, Any]) -> Any:
             choices = _choose(plan, dataset, context.get_local_world_size())
             torch.set_num_threads(choices.threads)
             reporter.describe(**choices.facts(), workers=group.world_size, device=_name(device))
-            checkpoints = RayCheckpoints(plan, reporter)
+            checkpoints = RayCheckpoints(plan.run_uri, plan.resume_from, reporter, CODEC)
             training = Training(plan, dataset, choices, group, reporter, checkpoints, StopListener(job["stop"]))
             outcome = training.run()
             checkpoints.wait()  # what is uploaded last is told last, and then nobody speaks any more
@@ -68,65 +63,12 @@ def run_worker(job: dict[str, Any]) -> Any:
             reporter.close(timeout_s=10.0)
 
 
-class RayCheckpoints:
-    """Checkpoints in the run's folder, registered with Ray Train, which keeps the best and the last."""
+def _is_best(snapshot: Snapshot) -> bool:
+    best = snapshot.state.best
+    return best is not None and snapshot.state.batch == 0 and best.epoch == snapshot.state.epoch - 1
 
-    def __init__(self, plan: RunPlan, reporter: Reporter) -> None:
-        self._plan = plan
-        self._reporter = reporter
-        self._uploads = 0  # handed to Ray Train's thread and not done
-        self._changed = threading.Condition()
 
-    def load(self) -> Snapshot | None:
-        """See Checkpoints."""
-        checkpoint = ray.train.get_checkpoint()
-        if checkpoint is not None:
-            return read_snapshot(locate(join(self._plan.folder.train, Path(checkpoint.path).name)))
-        if self._plan.resume_from is not None:
-            return read_snapshot(locate(self._plan.resume_from))
-        return None
-
-    def save(self, name: str, snapshot: Snapshot | None, *, score: float) -> None:
-        """Write to a local folder at once and upload from there while training goes on. See Checkpoints."""
-        checkpoint = None
-        if snapshot is not None:
-            folder = Path(tempfile.mkdtemp(prefix="thornback-checkpoint-"))
-            write_snapshot(folder, snapshot)
-            checkpoint = Checkpoint.from_directory(folder)
-            with self._changed:
-                self._uploads += 1
-            best = snapshot.state.best
-            is_best = best is not None and snapshot.state.batch == 0 and best.epoch == snapshot.state.epoch - 1
-
-            def upload(local: Checkpoint, directory: str) -> Checkpoint:
-                return self._upload(local, directory, is_best=is_best)
-
-        ray.train.report(
-            {SCORE: score},
-            checkpoint=checkpoint,
-            checkpoint_dir_name=name,
-            checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
-            delete_local_checkpoint_after_upload=True,
-            checkpoint_upload_fn=None if checkpoint is None else upload,
-        )
-
-    def wait(self) -> None:
-        """Until every upload is done; Ray Train would wait for them as well, but after our reporter is closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._uploads == 0)
-
-    def _upload(self, local: Checkpoint, name: str, *, is_best: bool) -> Checkpoint:
-        uri = join(self._plan.folder.train, name)
-        place = locate(uri)
-        try:
-            size = upload_snapshot(Path(local.path), place)
-            for artifact in (LAST_CHECKPOINT, BEST_CHECKPOINT) if is_best else (LAST_CHECKPOINT,):
-                self._reporter.artifact(name=artifact, type="checkpoint", uri=uri, size_bytes=size)
-        finally:
-            with self._changed:
-                self._uploads -= 1
-                self._changed.notify_all()
-        return Checkpoint(path=place.path, filesystem=place.fs)
+CODEC = Codec(read=read_snapshot, write=write_snapshot, upload=upload, is_best=_is_best)
 
 
 def _device(plan: RunPlan, local_rank: int) -> torch.device:

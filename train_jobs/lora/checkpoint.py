@@ -1,13 +1,10 @@
-"""What a checkpoint consists of and how it is written and read.
+"""What a checkpoint consists of: the LoRA's weights, their moving average, the best ones, the optimizer.
 
-A folder: the LoRA's weights, their moving average, the best ones, the optimizer, and state.json, which is
-written last and names the size of each other file: where it is there and the sizes agree, the checkpoint
-is whole. Nothing is unpickled but tensors.
+Nothing is unpickled but tensors.
 """
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,11 +16,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from thornback.artifacts.files import Location
-from thornback.errors import DataError
+from train_jobs.common.snapshots import fetch, seal
 from train_jobs.lora.state import RunState
 
 OPTIMIZER = "optimizer.pt"
-STATE = "state.json"
 
 Weights = Mapping[str, Tensor]
 
@@ -59,8 +55,7 @@ def write_snapshot(folder: Path, snapshot: Snapshot) -> None:
             plain = {key: tensor.detach().to("cpu").contiguous() for key, tensor in tensors.items()}
             save_file(plain, folder / f"{name}.safetensors")
     torch.save(dict(snapshot.optimizer), folder / OPTIMIZER)
-    sizes = {file.name: file.stat().st_size for file in sorted(folder.iterdir())}
-    (folder / STATE).write_text(json.dumps({"files": sizes, "state": snapshot.state.as_dict()}))
+    seal(folder, snapshot.state.as_dict())
 
 
 def read_snapshot(place: Location) -> Snapshot:
@@ -69,40 +64,16 @@ def read_snapshot(place: Location) -> Snapshot:
     Raises:
         DataError: it is not there, or not whole.
     """
-    if not is_whole(place):
-        raise DataError.field("resume_from", f"there is no whole checkpoint at {place.path}")
-    described = json.loads((place / STATE).read_bytes())
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for name in described["files"]:
-            (folder / name).write_bytes((place / name).read_bytes())
+        state = fetch(place, folder)
         return Snapshot(
-            state=RunState.from_dict(described["state"]),
+            state=RunState.from_dict(state),
             weights=_tensors(folder, "weights"),
             averaged=_tensors(folder, "averaged"),
             best=_tensors(folder, "best"),
             optimizer=torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True),
         )
-
-
-def is_whole(place: Location) -> bool:
-    """True where every file is there with its size."""
-    if not (place / STATE).exists():
-        return False
-    sizes = {entry.path: entry.size_bytes for entry in place.files()}
-    try:
-        wanted = json.loads((place / STATE).read_bytes())["files"]
-    except (ValueError, KeyError):  # cut off while it was written
-        return False
-    return all(sizes.get(name) == size for name, size in wanted.items())
-
-
-def upload_snapshot(folder: Path, place: Location) -> int:
-    """Copy a written checkpoint to its place, state.json last; returns its size in bytes."""
-    files = sorted(folder.iterdir(), key=lambda file: file.name == STATE)
-    for file in files:
-        (place / file.name).upload(file)
-    return sum(file.stat().st_size for file in files)
 
 
 def _tensors(folder: Path, name: str) -> dict[str, Tensor]:

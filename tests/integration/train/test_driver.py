@@ -16,8 +16,8 @@ from tests.unit.train_jobs.helpers import make_tones, run, small_config
 from thornback.jobs.events import Attempt
 from thornback.jobs.status import FailureReason
 from train_jobs.common import launch
+from train_jobs.common.recovery import RECORD
 from train_jobs.convnext.plan import RunPlan
-from train_jobs.convnext.recovery import RECORD
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -17,7 +17,8 @@ from thornback.jobs.convnext import TrainingConfig
 from thornback.jobs.events import Attempt
 from thornback.metrics.reporter import NullReporter
 from train_jobs.common.group import Group
-from train_jobs.convnext.checkpoint import Snapshot, read_snapshot, upload_snapshot, write_snapshot
+from train_jobs.common.snapshots import upload
+from train_jobs.convnext.checkpoint import Snapshot, read_snapshot, write_snapshot
 from train_jobs.convnext.choices import Choice, Choices
 from train_jobs.convnext.loop import Outcome, Training
 from train_jobs.convnext.plan import RunFolder, RunPlan
@@ -117,7 +118,7 @@ class FolderCheckpoints:
         assert snapshot is not None
         with tempfile.TemporaryDirectory() as temporary:
             write_snapshot(Path(temporary), snapshot)
-            upload_snapshot(Path(temporary), locate(str(self.folder / name)))
+            upload(Path(temporary), locate(str(self.folder / name)))
         (self.folder / "newest").write_text(name)
         self.scores.append((name, score))
 

@@ -11,17 +11,15 @@ from tests.fixtures.s3 import S3Server
 from tests.unit.train_jobs.helpers import make_training, run, small_config
 from thornback.artifacts.files import join, locate
 from thornback.errors import DataError
+from train_jobs.common.recovery import RECORD, repair
+from train_jobs.common.snapshots import STATE, is_whole, upload
 from train_jobs.convnext.checkpoint import (
     OPTIMIZER,
-    STATE,
     WEIGHTS,
-    is_whole,
     read_best,
     read_snapshot,
-    upload_snapshot,
 )
 from train_jobs.convnext.plan import RunFolder
-from train_jobs.convnext.recovery import RECORD, repair
 from train_jobs.convnext.state import Best, RunState, Sums
 
 
@@ -48,7 +46,7 @@ def test_state_survives_json_to_the_last_bit() -> None:
 @pytest.mark.parametrize("name", [WEIGHTS, OPTIMIZER, STATE])
 def test_a_checkpoint_that_lacks_a_part_is_not_whole(written: Path, tmp_path: Path, name: str) -> None:
     place = locate(str(tmp_path / "copy"))
-    upload_snapshot(written, place)
+    upload(written, place)
     assert is_whole(place)
     content = (tmp_path / "copy" / name).read_bytes()
     (tmp_path / "copy" / name).write_bytes(content[: len(content) // 2])
@@ -65,7 +63,7 @@ def test_nothing_but_tensors_is_unpickled(written: Path, tmp_path: Path) -> None
             return Path.touch, (Path(tmp_path / "touched"),)  # type: ignore[return-value]
 
     folder = tmp_path / "evil"
-    upload_snapshot(written, locate(str(folder)))
+    upload(written, locate(str(folder)))
     (folder / OPTIMIZER).write_bytes(pickle.dumps(Evil(), protocol=2))
     described = json.loads((folder / STATE).read_bytes())
     described["files"][OPTIMIZER] = (folder / OPTIMIZER).stat().st_size
@@ -77,7 +75,7 @@ def test_nothing_but_tensors_is_unpickled(written: Path, tmp_path: Path) -> None
 
 def test_a_checkpoint_lives_on_s3(written: Path, s3: S3Server) -> None:
     uri = s3.uri(s3.make_bucket(), "run/train/epoch-0001")
-    upload_snapshot(written, locate(uri))
+    upload(written, locate(uri))
     local, remote = read_snapshot(locate(str(written))), read_snapshot(locate(uri))
     assert remote.state == local.state
     assert all(torch.equal(remote.weights[name], local.weights[name]) for name in local.weights)
@@ -96,7 +94,7 @@ class TestRepair:
     def lay_out(self, written: Path, folder: Path, names: list[str], record: str | None) -> RunFolder:
         run_folder = RunFolder(uri=str(folder))
         for step, name in enumerate(names):
-            upload_snapshot(written, locate(join(run_folder.train, name)))
+            upload(written, locate(join(run_folder.train, name)))
             state = folder / "train" / name / STATE
             described = json.loads(state.read_bytes())
             described["state"]["step"] = step
@@ -107,12 +105,12 @@ class TestRepair:
         return run_folder
 
     def test_a_new_run_has_nothing_to_repair(self, tmp_path: Path) -> None:
-        assert repair(RunFolder(uri=str(tmp_path))) is None
+        assert repair(str(tmp_path)) is None
 
     def test_a_sound_record_is_left_alone(self, written: Path, tmp_path: Path) -> None:
         record = json.dumps({"checkpoint_results": [{"checkpoint_dir_name": "epoch-0001"}]})
         folder = self.lay_out(written, tmp_path, ["epoch-0001", "step-00000009"], record)
-        assert repair(folder) is None
+        assert repair(folder.uri) is None
         assert (tmp_path / "train" / RECORD).read_text() == record
 
     @pytest.mark.parametrize(
@@ -129,5 +127,5 @@ class TestRepair:
     ) -> None:
         folder = self.lay_out(written, tmp_path, ["epoch-0001", "epoch-0002", "step-00000003"], record)
         (tmp_path / "train" / "step-00000003" / WEIGHTS).unlink()
-        assert repair(folder) == str(tmp_path / "train" / "epoch-0002")
+        assert repair(folder.uri) == str(tmp_path / "train" / "epoch-0002")
         assert not (tmp_path / "train" / RECORD).exists()

@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 
 from thornback.artifacts.files import Location, join, locate
-from train_jobs.convnext.checkpoint import STATE, is_whole
-from train_jobs.convnext.plan import RunFolder
+from train_jobs.common.launch import TRAIN_NAME
+from train_jobs.common.snapshots import STATE, is_whole
 
 RECORD = "checkpoint_manager_snapshot.json"
 
 
-def repair(folder: RunFolder) -> str | None:
+def repair(run_uri: str) -> str | None:
     """Returns the address of the checkpoint to start from where Ray Train's own record cannot be used."""
-    train = locate(folder.train)
+    train_uri = join(run_uri, TRAIN_NAME)
+    train = locate(train_uri)
     record = train / RECORD
     if _is_sound(train, record):
         return None
@@ -31,7 +32,7 @@ def repair(folder: RunFolder) -> str | None:
     if record.exists():
         (train / f"{RECORD}.damaged").write_bytes(record.read_bytes())
         record.delete_file()
-    return None if newest is None else join(folder.train, newest[1])
+    return None if newest is None else join(train_uri, newest[1])
 
 
 def _is_sound(train: Location, record: Location) -> bool:
