@@ -54,13 +54,13 @@ def job(inputs: Mapping[str, Any], steps: int, images: int, setup_s: float) -> I
         yield 0.0, line
     parts = ("Loading Flux model", "Loading transformer", "Quantizing transformer", "Loading vae", "Loading t5")
     for part in parts:
-        yield setup_s / (len(parts) + 4), part
+        yield setup_s * 0.65 / len(parts), part
     for shard in range(3):
-        yield setup_s / 20, draw("Loading checkpoint shards", shard, 2, shard * 1.5)
+        yield setup_s * 0.05, draw("Loading checkpoint shards", shard, 2, shard * 1.5)
     yield 0.0, "Loading clip"
-    yield setup_s / 20, f"Preprocessing dataset: input_images, {images} images"
+    yield setup_s * 0.05, f"Preprocessing dataset: input_images, {images} images"
     for done in range(images + 1):
-        yield setup_s / 10 / (images + 1), draw("Caching latents", done, images, done * 0.21)
+        yield setup_s * 0.15 / (images + 1), draw("Caching latents", done, images, done * 0.21)
 
 
 def _config(inputs: Mapping[str, Any], steps: int) -> str:

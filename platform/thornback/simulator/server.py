@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,17 +40,46 @@ class _Protocol(H11Protocol):
         self.app = app
 
 
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    `socket.create_server` names no protocol, and asyncio then leaves Nagle's algorithm on: 40 ms for each answer.
+    """
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
 class _Server(uvicorn.Server):
-    """Tells when it serves."""
+    """Tells when it serves, and ends as soon as it is told to."""
 
     def __init__(self, config: uvicorn.Config, ready: threading.Event) -> None:
         super().__init__(config)
         self._ready = ready
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """To be called on its loop."""
+        self.should_exit = True
+        self._ending.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""
         await super().startup(sockets)
         self._ready.set()
+
+    async def main_loop(self) -> None:
+        """Keep the Date header going; uvicorn's own loop takes up to 0.1 s to see that it shall end."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._ending.wait()
 
 
 class SimulatorServer:
@@ -62,7 +92,7 @@ class SimulatorServer:
 
     def __init__(self, scenario: Scenario | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.simulator = Simulator(scenario)
-        self._socket = socket.create_server((host, port))
+        self._socket = _listen(host, port)
         host, port = self._socket.getsockname()[:2]
         self.url = self.simulator.url = f"http://{host}:{port}"
         config = uvicorn.Config(
@@ -161,7 +191,8 @@ class SimulatorServer:
 
     def stop(self) -> None:
         """End it, also what it still does."""
-        self._server.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._server.end)
         self._thread.join()
         self._socket.close()
 
