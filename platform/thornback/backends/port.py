@@ -64,6 +64,7 @@ class Node:
     total: Resources
     free: Resources  # not taken by anybody at this moment
     held: Resources = Resources()  # the part of what is taken that belongs to our jobs
+    slots_of: str | None = None  # the provider whose slots these are, counted as CPUs; None for a machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,9 @@ class Backend(Protocol):
     """
 
     name: str
+    # True where `start` goes on with whatever was begun before, and pays for nothing twice. A submission that such
+    # a backend has no record of is handed over again; it cannot have been lost.
+    takes_up: bool = False
 
     async def start(self, job: JobState, attempt: int) -> None:
         """Start an attempt; one that was started before is left alone."""

@@ -36,8 +36,9 @@ ENTRYPOINTS: Mapping[str, str] = {"convnext": "train_jobs.convnext"}
 HTTP_TIMEOUT_S = 15.0
 _CALL_TIMEOUT_S = 30.0
 
-# A training driver has no business with the database, and the dashboard shows a job's environment.
-_PRIVATE = frozenset({ENV_PREFIX + "DATABASE_URL"})
+# A training driver has no business with the database or the providers, and the dashboard shows a job's environment.
+_SECRETS = (name for name, field in Settings.model_fields.items() if not field.repr)
+_PRIVATE = frozenset({ENV_PREFIX + "DATABASE_URL", *(ENV_PREFIX + name.upper() for name in _SECRETS)})
 
 _PHASES: Mapping[JobStatus, Phase] = {
     JobStatus.PENDING: Phase.PENDING,

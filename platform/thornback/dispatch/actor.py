@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,9 +13,12 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayError
 
+from thornback.backends.provider import SLOTS, ProviderBackend
 from thornback.backends.ray_cluster import ENTRYPOINTS, RayClusterBackend
 from thornback.errors import Unavailable
 from thornback.log import configure_logging, get_logger
+from thornback.providers.open import configured
+from thornback.remote.actor import connect_tracker
 from thornback.settings import Settings
 
 DISPATCHER_ACTOR = "thornback-dispatcher"
@@ -81,7 +84,7 @@ class DispatcherActor:
         dispatcher = Dispatcher(
             recorder=recorder,
             reader=StoreReader(engine),
-            backends=[RayClusterBackend(self._settings, entrypoints=self._entrypoints)],
+            backends=[RayClusterBackend(self._settings, entrypoints=self._entrypoints), *_providers(self._settings)],
             settings=self._settings,
             now=lambda: datetime.now(UTC),
         )
@@ -93,6 +96,12 @@ class DispatcherActor:
         )
         self._dispatcher = dispatcher
         await asyncio.gather(dispatcher.run(), alerts.run())
+
+
+def _providers(settings: Settings) -> Iterator[ProviderBackend]:
+    for name in configured(settings):
+        slots = settings.provider_slots.get(name, SLOTS)
+        yield ProviderBackend(name, connect_tracker(name, settings), slots=slots)
 
 
 def start_dispatcher(settings: Settings, *, entrypoints: Mapping[str, str] = ENTRYPOINTS) -> ActorHandle[Any]:

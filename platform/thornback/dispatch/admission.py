@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import inf
 
@@ -13,6 +13,7 @@ from thornback.dispatch.capacity import fraction
 from thornback.dispatch.care import Care
 from thornback.dispatch.order import Running, Waiting
 from thornback.dispatch.policy import Decision, Limits, choose
+from thornback.dispatch.reasons import provider_of
 from thornback.dispatch.supervise import attempt_of
 from thornback.errors import InvalidInput, ThornbackError
 from thornback.jobs.events import Attempt, EventFactory, JobEvent
@@ -65,7 +66,7 @@ class Admission:
             waiting=[self._waiting(job, has_gpu=has_gpu) for job in jobs.values()],
             running=[self._running(job, survey, has_gpu=has_gpu) for job in launched],
             nodes=survey.nodes,
-            limits=self._limits,
+            limits=self._limits if provider_of(survey.nodes) is None else replace(self._limits, growth=None),
             granted=self._granted,
         )
         await self._record(decision, jobs)
@@ -124,6 +125,8 @@ class Admission:
         return {job_id: error for job_id, error in answers if error is not None}
 
     async def _grow(self, wanted: tuple[Resources, ...], backend: Backend) -> ThornbackError | None:
+        if not wanted and backend.name not in self._wanted:
+            return None
         if self._limits.growth is None or self._wanted.get(backend.name) == wanted:
             return None
         try:

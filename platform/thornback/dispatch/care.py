@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from thornback.artifacts.files import locate
 from thornback.artifacts.layout import images_uri
 from thornback.backends.port import Backend, BackendState, Phase, Survey, job_of, submission_id
+from thornback.dispatch.absent import NOTHING, AbsentBackend
 from thornback.dispatch.diagnose import Diagnosis, diagnose
-from thornback.dispatch.supervise import Step, attempt_of
+from thornback.dispatch.supervise import Step, attempt_of, is_launched
 from thornback.errors import BackendError, JobNotFound
 from thornback.jobs.events import Attempt, EventFactory, JobEvent
 from thornback.jobs.state import JobState
@@ -80,6 +81,20 @@ class Care:
                 await self._purge(job, backend, survey)
             case Step.QUEUE | Step.LEAVE:
                 pass
+
+    async def take_absent(self, job: JobState) -> None:
+        """See to a job whose backend is not set up here: it can end and go, but not start."""
+        absent = AbsentBackend(job.backend)
+        if job.final is not None:
+            await self._purge(job, absent, NOTHING)
+        elif job.cancel_requested:
+            hint = f"; {absent.remedy} to end what may still run there" if is_launched(job) else ""
+            await self._record(EventFactory(job.id).cancelled(at=self._now(), message=f"cancelled on request{hint}"))
+        elif not is_launched(job):
+            # What was launched goes on where it is, and webhooks may still tell its end.
+            reason, attempt = FailureReason.PROVIDER_REFUSED, Attempt(attempt_of(job))
+            message = f"backend: {job.backend} is not set up here; {absent.remedy}"
+            await self._record(EventFactory(job.id).failed(attempt, reason=reason, message=message, at=self._now()))
 
     async def submit(self, job: JobState, attempt: int, backend: Backend) -> None:
         """Hand an attempt to its backend. `scheduled` is committed already."""

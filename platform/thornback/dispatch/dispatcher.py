@@ -131,6 +131,8 @@ class Dispatcher:
         for name, survey in self._surveys.items():
             mine = [job for job in jobs if job.backend == name]
             places |= await self._look_after(mine, self._backends[name], survey)
+        absent = [job for job in jobs if job.backend not in self._backends]
+        await asyncio.gather(*(self._take_absent(job) for job in absent))
         if places != self._places and len(self._surveys) == len(self._backends):
             await self._recorder.set_queue(places)
             self._places = places
@@ -178,6 +180,7 @@ class Dispatcher:
                 cancel_seen_at=self._care.cancel_seen_at(job),
                 now=self._now(),
                 grace_s=self._grace_s,
+                takes_up=backend.takes_up,
             )
             if step is Step.QUEUE:
                 waiting.append(job)
@@ -202,6 +205,12 @@ class Dispatcher:
             self._note(error, job_id=job.id)
         except Exception as error:  # whatever is wrong with one job, the others go on
             log.exception("a step failed", job_id=job.id, step=step.value)
+            self._note(error, job_id=job.id)
+
+    async def _take_absent(self, job: JobState) -> None:
+        try:
+            await self._care.take_absent(job)
+        except ThornbackError as error:
             self._note(error, job_id=job.id)
 
     async def _stop_strays(self, jobs: list[JobState], backend: Backend, survey: Survey) -> None:

@@ -140,7 +140,7 @@ class _Table:
         if not self._whole.holds(job.bundle, width):
             return reasons.growing(job) if self._can_grow_to(job) else reasons.smaller(job, self._nodes)
         if self._free.holds(job.bundle, width) or (others_came_first and not has_room):
-            return reasons.behind(job)
+            return reasons.behind(job, self._nodes)
         return reasons.missing(job, self._nodes, self._running)
 
     def _set_aside(self, job: Waiting) -> bool:

@@ -25,6 +25,11 @@ def amounts(resources: Resources) -> str:
     return " and ".join(parts) or "no CPU"
 
 
+def provider_of(nodes: Sequence[Node]) -> str | None:
+    """The provider whose slots these are, None for machines."""
+    return nodes[0].slots_of if nodes else None
+
+
 def needs(job: Waiting) -> str:
     """`2 workers with 1 CPU and 1 GPU each`."""
     workers = job.request.min_workers
@@ -36,6 +41,9 @@ def needs(job: Waiting) -> str:
 
 def impossible(job: Waiting, nodes: Sequence[Node], limits: Resources | None) -> str:
     """What the job needs and what is missing; the cluster can never hold it."""
+    provider = provider_of(nodes)
+    if provider is not None:
+        return f"{provider} has no slots; raise THORNBACK_PROVIDER_SLOTS"
     total = sum((node.total for node in nodes), Resources())
     where = "the cluster has"
     if limits is not None:
@@ -49,6 +57,7 @@ def impossible(job: Waiting, nodes: Sequence[Node], limits: Resources | None) ->
 
 def missing(job: Waiting, nodes: Sequence[Node], running: Sequence[Running]) -> str:
     """What is not free and who has it."""
+    provider = provider_of(nodes)
     total = sum((node.total for node in nodes), Resources())
     ours = sum((other.uses for other in running), Resources())
     set_aside = sum((other.uses for other in running if not other.holds), Resources())
@@ -66,12 +75,17 @@ def missing(job: Waiting, nodes: Sequence[Node], running: Sequence[Running]) -> 
         if outside > PRECISION:
             holders = [*_first(holders), f"others than Thornback ({outside:g})"]
         by = f" by {', '.join(_first(holders))}" if holders else ""
+        if provider is not None:
+            return f"waiting for a slot at {provider}: {used:g} of {whole:g} in use{by}"
         return f"waiting for {count(want, noun)}: {used:g} of {whole:g} in use{by}"
     return f"waiting for {needs(job)}: enough is free, but not together on one node"
 
 
-def behind(job: Waiting) -> str:
+def behind(job: Waiting, nodes: Sequence[Node]) -> str:
     """It would fit, or will, after jobs that came first; the same text however many they are."""
+    provider = provider_of(nodes)
+    if provider is not None:
+        return f"waiting for a slot at {provider} behind jobs that come first"
     return f"waiting for {amounts(job.least)} behind jobs that come first"
 
 

@@ -33,7 +33,13 @@ def is_launched(job: JobState) -> bool:
 
 
 def next_step(
-    job: JobState, seen: BackendState, *, cancel_seen_at: datetime | None, now: datetime, grace_s: float
+    job: JobState,
+    seen: BackendState,
+    *,
+    cancel_seen_at: datetime | None,
+    now: datetime,
+    grace_s: float,
+    takes_up: bool = False,
 ) -> Step:
     """Decide for one job that has not ended, or has ended and is to be deleted.
 
@@ -44,11 +50,14 @@ def next_step(
         cancel_seen_at: when the wish to cancel was first seen, None where there is none.
         now: the present time.
         grace_s: a running job may end by itself for so long before it is stopped.
+        takes_up: see `Backend.takes_up`.
     """
     if job.final is not None:
         return Step.STOP if seen.phase.is_alive else Step.PURGE
     if not is_launched(job):
         return Step.CANCEL if job.cancel_requested else Step.QUEUE
+    if takes_up and seen.phase is Phase.UNKNOWN:
+        return Step.SUBMIT  # a cancel too is for whoever knows what was ordered
     if seen.phase is Phase.STOPPED:
         return Step.CANCEL  # by us, or by an operator with Ray's own tools
     if job.cancel_requested:

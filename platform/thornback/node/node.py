@@ -25,6 +25,8 @@ from thornback.metrics.actor import METRICS_ACTOR, start_metrics_actor
 from thornback.node.ports import next_free, require_free
 from thornback.node.ray_folder import announce, prepare_folder
 from thornback.node.serve import ServeApps
+from thornback.providers.open import NAMES
+from thornback.remote.actor import actor_name, start_trackers
 from thornback.settings import Settings
 from thornback.store.migrate import upgrade
 
@@ -90,6 +92,7 @@ class Node:
         context = self._start_ray()
         self._on_phase("starting the actors")
         start_metrics_actor(settings)
+        start_trackers(settings)
         start_dispatcher(settings)
         self._on_phase("starting the API")
         dashboard_url = f"http://{context.dashboard_url}"
@@ -115,6 +118,8 @@ class Node:
             with contextlib.suppress(ThornbackError, ConnectionError, RuntimeError):
                 # In a local node Ray ends with us whether Serve could still answer or not.
                 self._apps.remove()
+        for provider in NAMES:  # also of one whose key has been taken away
+            self._end_actor(actor_name(provider))
         self._end_actor(METRICS_ACTOR)
         ray.shutdown()
 

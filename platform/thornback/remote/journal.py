@@ -66,10 +66,9 @@ class Journal:
     def take(self, sighting: Sighting, *, at: datetime) -> list[JobEvent]:
         """What a sighting adds: lines, steps, stage, progress. Empty where it adds nothing."""
         events: list[JobEvent] = []
-        text = self._reading.new_of(sighting.logs, skip=self._skip) if sighting.logs is not None else ""
         if sighting.logs is not None:
+            events += self._lines(self._reading.new_of(sighting.logs, skip=self._skip, at=at), at)
             self._skip = 0
-        events += self._lines(text, at)
         events += self._curves(at)
         events += self.stage(sighting.phase, at=at)
         shown = self._reading.progress(sighting, at=at)
@@ -84,7 +83,8 @@ class Journal:
 
     def saving(self, *, at: datetime) -> list[JobEvent]:
         """The provider is done, and the files are being fetched."""
-        return [*self._tell_stage(2, at), self._progress(self._reading.saving(), at)]
+        shown = self._reading.saving(at=at)
+        return [*self._tell_stage(2, at), *([self._progress(shown, at)] if shown is not None else [])]
 
     def say(self, words: str | None, *, at: datetime) -> list[JobEvent]:
         """A line of our own; the same words again, and None, say nothing."""
@@ -94,9 +94,10 @@ class Journal:
         return [] if words is None else [self._own_line(words, at)]
 
     def close(self, *, at: datetime) -> list[JobEvent]:
-        """The rest of the last line."""
+        """The rest of the last line, and what stood in it."""
+        self._reading.end(at)
         held, self._cut.held = self._cut.held, ""
-        return self._log_events([held], at) if held.strip() else []
+        return [*(self._log_events([held], at) if held.strip() else []), *self._curves(at)]
 
     def _own_line(self, words: str, at: datetime) -> JobEvent:
         self._said += 1

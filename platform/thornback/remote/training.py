@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from thornback.datasets.packing import Packed, pack
 from thornback.errors import FetchFailed, InvalidInput, OutputGone, ProviderError, ThornbackError, Unavailable
-from thornback.jobs.events import EventFactory, JobEvent
+from thornback.jobs.events import EventFactory, EventKind, JobEvent
 from thornback.jobs.items import ItemState, ItemStatus
 from thornback.jobs.lora import RemoteLoraConfig
 from thornback.jobs.state import JobState
@@ -30,6 +30,9 @@ from thornback.remote.orders import Orders
 from thornback.remote.weights import Stored, store_weights, wanted_of
 
 log = get_logger("tracker")
+
+# What of a journal's events shows that the provider moves; progress by time moves by itself.
+_NEWS = (EventKind.LOG, EventKind.METRICS, EventKind.STAGE)
 
 ITEM = 1  # a training is the only item of its job
 
@@ -178,7 +181,7 @@ class Training:
         events = self._journal.take(sighting, at=self._desk.now())
         if events:
             await self._desk.record(events)
-        return bool(events)
+        return any(event.kind in _NEWS for event in events)
 
     async def _succeed(self, item: ItemState) -> None:
         """Fetch the files, then end the job."""

@@ -172,7 +172,14 @@ class Hearing:
 
 def _less(sighting: Sighting, gaps: set[str]) -> Sighting:
     """What a provider does not tell each time."""
-    blank = {"inputs": {}, "predict_time_s": None, "total_time_s": None, "web_url": None, "version": None, "logs": None}
+    blank: dict[str, Any] = {
+        "inputs": {},
+        "predict_time_s": None,
+        "total_time_s": None,
+        "web_url": None,
+        "version": None,
+        "logs": None,
+    }
     return replace(sighting, **{name: blank[name] for name in gaps})
 
 
