@@ -31,6 +31,7 @@ from thornback.dispatch.actor import health_check
 from thornback.errors import Unavailable
 from thornback.log import configure_logging
 from thornback.metrics.actor import HEAD_NODE, connect
+from thornback.remote.actor import connect_tracker
 from thornback.settings import Settings, load_settings
 from thornback.store.engine import open_engine
 from thornback.store.read import StoreReader
@@ -82,6 +83,7 @@ class Api:
             recorder=connect(settings),
             dispatcher_health=health_check(settings),
             ray_health=_ray_health,
+            trackers=lambda provider: connect_tracker(provider, settings),
         )
         _close_streams_first(app.state.context.hub)
         _leave_loaded_code_alone()
