@@ -19,6 +19,8 @@ def provider(
 ) -> ProviderOut:
     """One provider; `problem` says why there is no `health`."""
     health = health or {}
+    if not health.get("ready", True):
+        problem = (health.get("last_problem") or {}).get("message") or "it is starting"
     return ProviderOut(
         name=name,
         configured=name in configured(settings),

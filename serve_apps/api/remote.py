@@ -67,7 +67,7 @@ async def import_training(context: ApiContext, provider: str, provider_id: str) 
         raise JobNotFound(provider_id)
     if provider not in configured(context.settings):
         raise JobNotFound(provider_id)
-    tracker = await context.tracking.tracker(provider)
+    tracker = context.tracking.tracker(provider)
     with await context.hub.join(job_id=None, after=None, counted=False) as stream:
         job_id = await tracker.import_training(provider_id)
         await _settle(context, job_id, stream)

@@ -33,7 +33,7 @@ class Tracker(Protocol):
         ...
 
 
-# The tracker of a provider; raises Unavailable. Blocks for the moment that it takes to find it.
+# The tracker of a provider, found or not; raises Unavailable where there can be none.
 Trackers = Callable[[str], Tracker]
 
 
@@ -49,9 +49,9 @@ class Tracking:
         self._trackers = trackers
         self._looks: dict[str, asyncio.Task[object]] = {}
 
-    async def tracker(self, provider: str) -> Tracker:
+    def tracker(self, provider: str) -> Tracker:
         """The tracker of a provider. Raises Unavailable."""
-        return await asyncio.to_thread(self._trackers, provider)
+        return self._trackers(provider)
 
     async def sync(self, provider: str, job_id: str) -> None:
         """See Tracker.sync; one that began within the last seconds is waited for instead of another."""
@@ -76,7 +76,7 @@ class Tracking:
         return None
 
     async def _sync(self, provider: str, job_id: str) -> object:
-        return await (await self.tracker(provider)).sync(job_id)
+        return await self.tracker(provider).sync(job_id)
 
 
 def _heard(look: asyncio.Task[object]) -> None:

