@@ -104,13 +104,14 @@ def keep_letters(connection: sa.Connection, bulk: BulkWriter, letters: Sequence[
         connection.execute(_REPAIR, repaired)
 
 
-def prune(connection: sa.Connection, *, before: datetime, arrived: int) -> None:
-    """Remove some of the applied deliveries that were received before a time."""
+def prune(connection: sa.Connection, *, before: datetime, arrived: int) -> bool:
+    """Remove some of the applied deliveries that were received before a time; False where more may be left."""
     most = max(_PRUNE_LEAST, _PRUNE_FACTOR * arrived)
     old = sa.select(_inbox.c.id).where(_inbox.c.state == "applied", _inbox.c.received_at < before).limit(most)
     numbers = connection.execute(old).scalars().all()
     if numbers:
         connection.execute(sa.delete(_inbox).where(_inbox.c.id.in_(numbers)))
+    return len(numbers) < most
 
 
 def discard(connection: sa.Connection, row_id: int) -> None:

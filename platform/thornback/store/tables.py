@@ -278,7 +278,7 @@ class WebhookDelivery(Table, table=True):
     __tablename__: ClassVar[str] = "webhook_deliveries"
     __table_args__ = (
         sa.UniqueConstraint("provider", "delivery_id"),
-        sa.Index("ix_webhook_deliveries_provider_id", "provider", "provider_id", "id"),
+        sa.Index("ix_webhook_deliveries_provider_id", "provider_id", "provider", "id"),
         sa.Index("ix_webhook_deliveries_job_id", "job_id", "id"),
         sa.Index("ix_webhook_deliveries_state", "state", "id"),
         sa.Index("ix_webhook_deliveries_received_at", "state", "received_at"),

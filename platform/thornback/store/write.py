@@ -24,6 +24,9 @@ __all__ = ["Arrival", "Committed", "StoreWriter"]
 
 KEEP_DELIVERIES = timedelta(days=30)
 
+# How often old deliveries are looked for.
+PRUNE_EVERY = timedelta(minutes=1)
+
 
 class StoreWriter:
     """Commits events and folds them into the job rows. One thread uses it.
@@ -38,6 +41,7 @@ class StoreWriter:
         """`keep_deliveries`: how long applied deliveries stay in the inbox."""
         self._engine = engine
         self._keep_deliveries = keep_deliveries
+        self._pruned_at: datetime | None = None
         self._cache = StateCache()
         self._last_id = -1
         self.found_id = 0  # the newest event that the last transaction met when it began, whoever wrote it
@@ -54,9 +58,15 @@ class StoreWriter:
         with self._transaction() as tx:
             committed = tx.commit(admitted, arrivals)
             if arrivals:
-                newest = max(arrival.delivery.received_at for arrival in arrivals)
-                prune(tx.connection, before=newest - self._keep_deliveries, arrived=len(arrivals))
+                self._prune(tx, arrivals)
             return committed
+
+    def _prune(self, tx: Transaction, arrivals: Sequence[Arrival]) -> None:
+        now = max(arrival.delivery.received_at for arrival in arrivals)
+        if self._pruned_at is not None and timedelta(0) <= now - self._pruned_at < PRUNE_EVERY:
+            return
+        if prune(tx.connection, before=now - self._keep_deliveries, arrived=len(arrivals)):
+            self._pruned_at = now
 
     def discard(self, delivery_id: int) -> None:
         """Remove a dead letter. Unknown numbers and applied deliveries are left alone."""

@@ -117,7 +117,7 @@ def _create_deliveries() -> None:
         sqlite_autoincrement=True,
     )
     indexes = {
-        "provider_id": ["provider", "provider_id", "id"],
+        "provider_id": ["provider_id", "provider", "id"],
         "job_id": ["job_id", "id"],
         "state": ["state", "id"],
         "received_at": ["state", "received_at"],
