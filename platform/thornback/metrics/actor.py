@@ -18,6 +18,7 @@ from thornback.errors import BackendError, ThornbackError, Unavailable
 from thornback.jobs.events import JobEvent
 from thornback.jobs.state import JobState
 from thornback.log import configure_logging
+from thornback.metrics.gather import Gatherer
 from thornback.metrics.port import (
     Ack,
     Created,
@@ -54,6 +55,10 @@ ACTOR_OPTIONS: Mapping[str, Any] = {
 CALL_S = 30.0
 HEALTH_S = 10.0
 
+# What `receive` is called with; its calls of one moment go together, with so many bytes of bodies.
+ReceiveArguments = tuple[Delivery, Sequence[JobEvent], NewJob | None]
+RECEIVE_BYTES = 4_000_000
+
 # Waits between attempts to reach an actor that is gone, in seconds: 0.1 + 0.2 + 0.4 + 0.8 + 1.6 + 3.2 = 6.3.
 RECONNECT_WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
@@ -82,9 +87,17 @@ class MetricsActor:
         return await self._recorder.create(new)
 
     @ray.method(concurrency_group="write")
-    async def receive(self, delivery: Delivery, events: Sequence[JobEvent], new: NewJob | None = None) -> Receipt:
-        """See Recorder."""
-        return await self._recorder.receive(delivery, events, new=new)
+    async def receive(self, calls: Sequence[ReceiveArguments]) -> list[Receipt | ThornbackError]:
+        """See Recorder: many calls, each with its answer or its error."""
+        return list(await asyncio.gather(*(self._receive_one(*call) for call in calls)))
+
+    async def _receive_one(
+        self, delivery: Delivery, events: Sequence[JobEvent], new: NewJob | None
+    ) -> Receipt | ThornbackError:
+        try:
+            return await self._recorder.receive(delivery, events, new=new)
+        except ThornbackError as error:
+            return error
 
     @ray.method(concurrency_group="write")
     async def discard(self, delivery_id: int) -> None:
@@ -169,6 +182,10 @@ class ActorRecorder(Recorder):
         """`namespace`: where to look for the actor that replaces a dead one; without it there is no such look."""
         self._actor = handle
         self._namespace = namespace
+        # A call of an actor costs more than a webhook does.
+        self._receiving: Gatherer[ReceiveArguments, Receipt] = Gatherer(
+            self._receive, weigh=_weight, most=RECEIVE_BYTES, rounds=2
+        )
 
     @classmethod
     def connect(cls, settings: Settings) -> ActorRecorder:
@@ -187,8 +204,11 @@ class ActorRecorder(Recorder):
 
     async def receive(self, delivery: Delivery, events: Sequence[JobEvent], *, new: NewJob | None = None) -> Receipt:
         """See Recorder."""
-        receipt: Receipt = await self._call(lambda actor: actor.receive.remote(delivery, list(events), new), CALL_S)
-        return receipt
+        return await self._receiving((delivery, list(events), new))
+
+    async def _receive(self, calls: list[ReceiveArguments]) -> Sequence[Receipt | ThornbackError]:
+        answers: list[Receipt | ThornbackError] = await self._call(lambda actor: actor.receive.remote(calls), CALL_S)
+        return answers
 
     async def discard(self, delivery_id: int) -> None:
         """See Recorder."""
@@ -242,6 +262,10 @@ class ActorRecorder(Recorder):
             self._actor = await asyncio.to_thread(find_metrics_actor, self._namespace)
         except Unavailable:
             return  # not there yet; the next attempt says so itself
+
+
+def _weight(call: ReceiveArguments) -> int:
+    return len(call[0].body) + 1000
 
 
 async def _answer(reference: Awaitable[Any]) -> Any:

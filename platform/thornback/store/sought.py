@@ -1,4 +1,4 @@
-"""Orders that webhooks are about: many at once, each by its address in our own words or by its provider's id."""
+"""What is known of webhooks that come in, for many at once: came it before, and which order is it about?"""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from thornback.jobs.items import ItemState
 from thornback.store.columns import canonical_id
 from thornback.store.guard import store_errors
 from thornback.store.items import read_items_at, read_older_order, read_order
-from thornback.store.tables import TrainingJob
+from thornback.store.tables import TrainingJob, WebhookDelivery
 
 _jobs = TrainingJob.__table__  # type: ignore[attr-defined]
+_inbox = WebhookDelivery.__table__  # type: ignore[attr-defined]
 
 _IN_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sought:
-    """Which order."""
+    """A webhook, and which order it is about."""
 
     provider: str
+    delivery_id: str
     provider_id: str  # looked for where no job is named
     job_id: str | None = None
     item: int = 1
@@ -37,14 +39,40 @@ class Found:
     kind: str
 
 
-def find_orders(engine: sa.Engine, wanted: Sequence[Sought]) -> list[Found | None]:
-    """The orders in the order of the question, None for each that nobody gave. Raises StoreUnavailable."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the database has."""
+
+    is_applied: bool  # the same delivery came before and was used
+    order: Found | None  # None: nobody gave it
+
+
+def look_up(engine: sa.Engine, wanted: Sequence[Sought]) -> list[Known]:
+    """What is known, in the order of the question. Raises StoreUnavailable."""
     with store_errors(), engine.connect() as connection:
+        applied = _applied(connection, wanted)
         newest = _newest(connection, [(sought.job_id, sought.item) for sought in wanted if sought.job_id])
-        return [_one(connection, sought, newest) for sought in wanted]
+        return [
+            Known(is_applied=(sought.provider, sought.delivery_id) in applied, order=_order(connection, sought, newest))
+            for sought in wanted
+        ]
 
 
-def _one(connection: sa.Connection, sought: Sought, newest: dict[tuple[str, int], Found]) -> Found | None:
+def _applied(connection: sa.Connection, wanted: Sequence[Sought]) -> set[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
+    for provider in {sought.provider for sought in wanted}:
+        ids = [sought.delivery_id for sought in wanted if sought.provider == provider]
+        for start in range(0, len(ids), _IN_CHUNK):
+            statement = sa.select(_inbox.c.delivery_id).where(
+                _inbox.c.provider == provider,
+                _inbox.c.delivery_id.in_(ids[start : start + _IN_CHUNK]),
+                _inbox.c.state == "applied",
+            )
+            found |= {(provider, delivery_id) for delivery_id in connection.execute(statement).scalars()}
+    return found
+
+
+def _order(connection: sa.Connection, sought: Sought, newest: dict[tuple[str, int], Found]) -> Found | None:
     if sought.job_id is None:
         item = read_order(connection, sought.provider, sought.provider_id)
         return None if item is None else Found(item=item, kind=_kind(connection, item.job_id))

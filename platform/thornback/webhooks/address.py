@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
+from thornback.metrics.port import Delivery
 from thornback.store.sought import Sought
 
 MAX_NUMBER = 1_000_000  # of items and orders
@@ -29,10 +30,15 @@ class Address:
             return cls()
         return cls(job_id=job_id, item=_number(query.get("item", "")) or 1, order=_number(query.get("order", "")))
 
-    def sought(self, provider: str, provider_id: str) -> Sought:
+    def sought(self, delivery: Delivery, provider_id: str) -> Sought:
         """What to ask the database."""
         return Sought(
-            provider=provider, provider_id=provider_id, job_id=self.job_id, item=self.item or 1, order=self.order
+            provider=delivery.provider,
+            delivery_id=delivery.delivery_id,
+            provider_id=provider_id,
+            job_id=self.job_id,
+            item=self.item or 1,
+            order=self.order,
         )
 
 

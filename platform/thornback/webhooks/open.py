@@ -6,7 +6,7 @@ from thornback.metrics.port import Recorder
 from thornback.providers.catalogue import Catalogue
 from thornback.providers.open import configured
 from thornback.settings import Settings
-from thornback.webhooks.find import Asks, OrderFinder
+from thornback.webhooks.find import Asks, BatchedLookup
 from thornback.webhooks.meaning import Interpreter
 from thornback.webhooks.receive import Receiver
 from thornback.webhooks.verify import fal_verifier, replicate_verifier
@@ -23,7 +23,7 @@ def open_receiver(settings: Settings, *, catalogue: Catalogue, ask: Asks, record
     """
     return Receiver(
         verifiers={"replicate": replicate_verifier(settings), "fal": fal_verifier(settings)},
-        find=OrderFinder(ask),
+        look_up=BatchedLookup(ask),
         interpret=Interpreter(catalogue=catalogue, followed=configured(settings)),
         recorder=recorder,
     )

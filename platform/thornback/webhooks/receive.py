@@ -21,7 +21,7 @@ from thornback.metrics.port import Delivery, Receipt, Recorder
 from thornback.providers import fal_body, replicate_body
 from thornback.providers.port import Sighting
 from thornback.providers.reading import load_body
-from thornback.store.sought import Found, Sought
+from thornback.store.sought import Known, Sought
 from thornback.webhooks.address import Address
 from thornback.webhooks.meaning import Interpreter, Meaning, dead
 from thornback.webhooks.verify import Verifier
@@ -35,11 +35,11 @@ _READ: Mapping[str, Callable[[Mapping[str, Any]], Sighting]] = {
 _log = get_logger("webhooks")
 
 
-class Finder(Protocol):
-    """Knows the orders that were given."""
+class Lookup(Protocol):
+    """Knows what came before and the orders that were given."""
 
-    async def __call__(self, sought: Sought) -> Found | None:
-        """The order, None where nobody gave it. Raises StoreUnavailable."""
+    async def __call__(self, sought: Sought) -> Known:
+        """What is known of a webhook. Raises StoreUnavailable."""
         ...
 
 
@@ -47,10 +47,10 @@ class Receiver:
     """Takes the webhooks of all providers. One event loop uses it."""
 
     def __init__(
-        self, *, verifiers: Mapping[str, Verifier], find: Finder, interpret: Interpreter, recorder: Recorder
+        self, *, verifiers: Mapping[str, Verifier], look_up: Lookup, interpret: Interpreter, recorder: Recorder
     ) -> None:
         self._verifiers = verifiers
-        self._find = find
+        self._look_up = look_up
         self._interpreter = interpret
         self._recorder = recorder
 
@@ -91,6 +91,8 @@ class Receiver:
 
     async def _take(self, delivery: Delivery, body: bytes, address: Address) -> Receipt:
         meaning = await self._interpret(delivery, body, address)
+        if meaning is None:
+            return Receipt(is_new=False, committed=0)
         delivery = meaning.delivery
         if delivery.problem is not None:
             _log.warning(
@@ -102,17 +104,20 @@ class Receiver:
             )
         return await self._recorder.receive(delivery, meaning.events, new=meaning.new)
 
-    async def _interpret(self, delivery: Delivery, body: bytes, address: Address) -> Meaning:
+    async def _interpret(self, delivery: Delivery, body: bytes, address: Address) -> Meaning | None:
+        """None for a repeat of one that was used."""
         try:
             sighting = _READ[delivery.provider](_load(body))
         except InvalidInput as error:
             return dead(delivery, error.message)
         if delivery.provider_id not in (None, sighting.provider_id):
             raise SignatureInvalid("the request id that was signed is not the one in the body")
+        known = await self._look_up(address.sought(delivery, sighting.provider_id))
+        if known.is_applied:
+            return None
         delivery = replace(delivery, provider_id=sighting.provider_id, status=sighting.status[:MAX_STATUS_CHARS])
-        found = await self._find(address.sought(sighting.provider, sighting.provider_id))
         try:
-            return self._interpreter.meaning(delivery, sighting, found)
+            return self._interpreter.meaning(delivery, sighting, known.order)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not cost the delivery; mended, it is replayed
             _log.exception("a webhook could not be interpreted", provider_id=sighting.provider_id)
             return dead(delivery, f"it could not be interpreted: {type(error).__name__}: {error}")
