@@ -24,18 +24,26 @@ _COUNTED = re.compile(rf"{_PERCENT} \((?P<n>{COUNT}) of (?P<total>{COUNT})\)")
 _ALIVE = re.compile(rf"\|[^|]{{1,240}}\|\s(?:[^\w\s]{{1,4}}\s)?{_NUMBERS} \[{_PERCENT}\]")
 _PER_STEP_FIRST = re.compile(r"^\s*(?:-\s*)?(?:ETA: )?(?P<left>[\d:]{1,12}s?)(?= )")
 
-_ALL = (_KERAS, _RICH, _COUNTED, _ALIVE, _CLICK)
+# What each needs, as a substring search is far cheaper than the pattern.
+_ALL = ((_KERAS, "] - "), (_KERAS, "━ "), (_RICH, "━"), (_RICH, "─"), (_COUNTED, "% ("), (_ALIVE, "%]"))
+_CLICK_ENDS = re.compile(r"[#=>.\-_*█▓▒░ ]\] {1,3}\d")
 
 
 def find_drawn(line: str) -> tuple[int, Reading] | None:
     """Where the last such bar of the line begins, and what it says."""
-    for pattern in _ALL:
-        found = None
-        for found in pattern.finditer(line):
-            pass
-        if found:
+    for pattern, need in _ALL:
+        if need in line and (found := _last(pattern, line)):
             return found.start(), _reading(line, found, keras=pattern is _KERAS)
+    if "] " in line and _CLICK_ENDS.search(line) and (found := _last(_CLICK, line)):
+        return found.start(), _reading(line, found, keras=False)
     return None
+
+
+def _last(pattern: re.Pattern[str], line: str) -> re.Match[str] | None:
+    found = None
+    for found in pattern.finditer(line):
+        pass
+    return found
 
 
 def _reading(line: str, found: re.Match[str], *, keras: bool) -> Reading:

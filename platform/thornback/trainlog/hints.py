@@ -30,6 +30,9 @@ _RUNNING = re.compile(
 )
 
 
+_RESUMES = ("resum", "continu", "start", "restor", "loaded", "skipp", "picking")
+
+
 @dataclass(frozen=True, slots=True)
 class Hint:
     """What a line announces; None where it says nothing of it."""
@@ -44,12 +47,12 @@ class Hint:
 def find_hint(line: str) -> Hint | None:
     """Cheap for lines that announce nothing."""
     lowered = line.lower()
-    speaks = "step" in lowered or "epoch" in lowered or "job:" in lowered or "train" in lowered or "学習" in lowered
-    if not (speaks or "checkpoint" in lowered or "iter" in lowered or "skip" in lowered):
-        return None
-    total, epochs, job = _TOTAL.search(line), _EPOCHS.search(line), _JOB.search(line)
-    resume = None if total else (_RESUME_FIRST.search(line) or _RESUME.search(line))
-    begins = bool(_RUNNING.search(line))
+    counted = "step" in lowered or "iter" in lowered or "skip" in lowered or "checkpoint-" in lowered
+    total = _TOTAL.search(line) if "steps" in lowered else None
+    epochs = _EPOCHS.search(line) if "epoch" in lowered else None
+    job = _JOB.search(line) if "Running job: " in line else None
+    resume = _resumed(line, lowered) if counted and not total else None
+    begins = ("training" in lowered or "学習" in line) and bool(_RUNNING.search(line))
     if not (total or epochs or job or resume or begins):
         return None
     return Hint(
@@ -59,3 +62,9 @@ def find_hint(line: str) -> Hint | None:
         resume=count(resume["step"]) if resume else None,
         begins=begins,
     )
+
+
+def _resumed(line: str, lowered: str) -> re.Match[str] | None:
+    if not any(word in lowered for word in _RESUMES):
+        return None
+    return _RESUME_FIRST.search(line) or _RESUME.search(line)

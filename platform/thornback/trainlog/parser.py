@@ -15,7 +15,7 @@ from thornback.trainlog.fields import read_fields
 from thornback.trainlog.hints import find_hint
 from thornback.trainlog.lines import LineBuffer
 from thornback.trainlog.names import clean_name, phase_of, strip_prefix
-from thornback.trainlog.plain import find_plain, may_speak
+from thornback.trainlog.plain import find_plain
 from thornback.trainlog.reading import Reading
 from thornback.trainlog.run import TrainingRun
 from thornback.trainlog.sample import Phase, Sample
@@ -23,6 +23,7 @@ from thornback.trainlog.sample import Phase, Sample
 _CONTEXT_LINES = 6
 _CONTEXT_LENGTH = 120  # characters of a line that may announce what comes; longer ones are warnings and dumps
 _TEXT = 500
+_LONGEST_NAME = 120
 
 _COLUMNS = re.compile(
     r"(?:^|\s)(?P<epoch>\d{1,6})/(?P<epochs>\d{1,6})\s{1,12}[\d.]{1,8}[KMG]i?B?\s[^|]{0,200}$"
@@ -94,27 +95,26 @@ class LogParser:
         self._add(reading, samples)
 
     def _plain(self, line: str, samples: list[Sample]) -> None:
-        if not may_speak(line):
-            self._before.append(line)
-            return
-        reading: Reading | None = None
-        if "/" in line or "%" in line or "━" in line:
-            drawn = find_drawn(line)
-            if drawn:
-                start, reading = drawn
-                _, reading.name = clean_name(line[:start])
-                if not reading.name and line[:start].strip():
-                    reading.name = strip_prefix(line[:start])[-120:]
-                read_fields(line[:start], reading)
+        reading = self._drawn(line) or find_plain(line)
         if reading is None:
-            reading = find_plain(line)
-        if reading is None and (hint := find_hint(line)):
-            self._run.take(hint)
-        if reading is None:
+            if hint := find_hint(line):
+                self._run.take(hint)
             self._before.append(line)
             return
         reading.text = line[:_TEXT]
         self._add(reading, samples)
+
+    @staticmethod
+    def _drawn(line: str) -> Reading | None:
+        drawn = find_drawn(line)
+        if drawn is None:
+            return None
+        start, reading = drawn
+        _, reading.name = clean_name(line[:start])
+        if not reading.name and line[:start].strip():
+            reading.name = strip_prefix(line[:start])[-_LONGEST_NAME:]
+        read_fields(line[:start], reading)
+        return reading
 
     def _add(self, reading: Reading, samples: list[Sample]) -> None:
         context = self._context() if reading.bar and not reading.name else None

@@ -64,30 +64,35 @@ _DICT_STEP = ("current_steps", "global_step", "step", "iteration", "iter", "step
 _DICT_TOTAL = ("total_steps", "max_steps", "total_step", "total_iterations", "num_training_steps")
 
 
-def may_speak(line: str) -> bool:
-    """Whether it can hold any progress at all; a few substring searches, for most lines have none."""
-    if "%" in line or "/" in line or "oss" in line or "tep" in line or "poch" in line or "ter" in line:
-        return True
-    return (
-        " of " in line
-        or "EP" in line
-        or "OSS" in line
-        or "ITER" in line
-        or "━" in line
-        or "atch" in line
-        or "POCH" in line
-    )
-
-
 def find_plain(text: str) -> Reading | None:
     """What a line without a bar says of progress; None for nearly every line."""
-    if "{" in text and (reading := _dict(text)):
+    speaks = has_words(text)
+    if speaks and "{" in text and (reading := _dict(text)):
+        return reading
+    reading = _counts_alone(text.strip()) if "/" in text else None
+    if reading or not (speaks or "%" in text or "/" in text):
         return reading
     body = strip_prefix(text)
-    reading = _counts_alone(text.strip()) or _sentence(body or text) or _percent_alone(body)
-    if reading is None and body != text.strip():
+    reading = _sentence(body or text) if speaks else None
+    if reading is None and "%" in text:
+        reading = _percent_alone(body)
+    if reading is None and "/" in text and len(body) != len(text):
         reading = _counts_alone(body)
     return reading
+
+
+def has_words(text: str) -> bool:
+    """Whether one of the words of progress is in it: a few substring searches, for most lines have none."""
+    lowered = text.lower()
+    return (
+        "step" in lowered
+        or "loss" in lowered
+        or "epoch" in lowered
+        or "iter" in lowered
+        or "batch" in lowered
+        or "update" in lowered
+        or "train_runtime" in lowered
+    )
 
 
 def _dict(text: str) -> Reading | None:
@@ -175,7 +180,7 @@ def _read_counts(text: str, into: Reading) -> str | None:
     found = _COUNT_FIRST.search(text)
     best: re.Match[str] | None = found
     for candidate in () if found else _STEP.finditer(text):
-        if _SCHEDULE.search(text[: candidate.start()]):
+        if _SCHEDULE.search(text[max(0, candidate.start() - 24) : candidate.start()]):
             continue
         if best is None or (candidate["total"] and not best["total"]):
             best = candidate

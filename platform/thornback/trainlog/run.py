@@ -204,6 +204,15 @@ class TrainingRun:
             reading, step=n, total=total, percent=percent, rate=reading.rate, eta=eta, of_epoch=not whole, in_epoch=True
         )
 
+    def _done(self, step: int | None, total: int | None, of_epoch: bool) -> tuple[int | None, int | None]:
+        """Of the whole training, from the place in an epoch."""
+        index = self._outer[0] if self._outer else self._index()
+        if index is None or step is None or total is None or of_epoch:
+            return None, None
+        return index * total + step, self._requested if not self._outer and self._requested else (
+            self._epochs or 1
+        ) * total
+
     def _index(self) -> int | None:
         """Epochs that are over."""
         if self._epoch is None:
@@ -314,6 +323,7 @@ class TrainingRun:
         in_epoch: bool = False,
         keep: bool = True,
     ) -> Sample:
+        done, of = self._done(step, total, of_epoch) if in_epoch else (step, total)
         if keep and not of_epoch:
             self._percent = percent
             self._step = step if step is not None and not in_epoch else self._step
@@ -321,6 +331,8 @@ class TrainingRun:
             phase=Phase.TRAINING,
             step=step,
             total=total,
+            done=done,
+            of=of,
             percent=_rounded(percent, 4),
             of_epoch=of_epoch,
             rate=_significant(rate),

@@ -35,8 +35,10 @@ class Sample:
     """What one line, or one bar in it, says; None where it does not say it."""
 
     phase: Phase
-    step: int | None = None  # from the beginning of the training, also where a bar began again after a resume
-    total: int | None = None
+    step: int | None = None  # as printed; where a bar began again after a resume, with what was done before
+    total: int | None = None  # of the training, or of the epoch where the bar counts its batches
+    done: int | None = None  # steps of the whole training, also where the bar is one of an epoch
+    of: int | None = None
     percent: float | None = None  # 0..100 of the whole training, unless `of_epoch`
     of_epoch: bool = False  # percent and eta are of one epoch, for nothing says how many there are
     rate: float | None = None  # steps per second
