@@ -40,8 +40,22 @@ class Follower:
         call: str,
         is_training: bool,
         on_sighting: OnSighting = no_listener,
+        is_ours: bool = True,
     ) -> None:
+        """Make one.
+
+        Args:
+            desk: of the provider.
+            book: of the job.
+            number: of the item.
+            endpoint: what was asked.
+            call: training or prediction.
+            is_training: see `events_of`.
+            on_sighting: is told what looks bring.
+            is_ours: False for what somebody else started: that is not ended because it takes long.
+        """
         self._desk, self._book, self._number = desk, book, number
+        self._is_ours = is_ours
         self._endpoint, self._call = endpoint, call
         self._is_training = is_training
         self._on_sighting = on_sighting
@@ -63,10 +77,12 @@ class Follower:
             if self._book.cancel_requested and self._cancelled_at is None:
                 await self._ask_to_end()
             overdue = self._overdue()
-            if overdue is not None:
+            if overdue is not None and self._known.looked_at is not None:
                 await self._give_up(overdue)
                 continue
-            wait_s = (self._due() - self._desk.now()).total_seconds()
+            # after a long silence of ours it may have ended long ago: nothing is given up unseen
+            due = self._desk.now() if overdue is not None and not self._known.faults else self._due()
+            wait_s = (due - self._desk.now()).total_seconds()
             if wait_s > 0:
                 await self._book.news(self._number, within_s=wait_s)
             else:
@@ -158,6 +174,8 @@ class Follower:
         now, settings, name = self._desk.now(), self._desk.settings, self._desk.provider.name
         if self._cancelled_at is not None and now > self._cancelled_at + timedelta(seconds=self._desk.pace.cancel_s):
             return f"{name} was asked to end it and has not said that it did"
+        if not self._is_ours:
+            return None
         start, run = timedelta(seconds=settings.provider_start_s), timedelta(seconds=settings.provider_run_s)
         item = self._item
         sent_at = item.sent_at or self._known.sent_at

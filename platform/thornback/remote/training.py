@@ -55,6 +55,7 @@ class Training:
             call=self._call,
             is_training=True,
             on_sighting=self._seen,
+            is_ours=not is_imported(book.job.spec),
         )
 
     @classmethod
