@@ -41,6 +41,24 @@ CREATE_EXAMPLES: dict[str, Example] = {
             },
         },
     },
+    "own_lora": {
+        "summary": "A LoRA of FLUX.1 on this cluster's own GPU, with pictures of its progress",
+        "value": {
+            "job_name": "MYMODEL",
+            "kind": "lora",
+            "backend": "ray",
+            "config": {
+                "base_model": "black-forest-labs/FLUX.1-dev",
+                "dataset": "s3://datasets/mymodel/",
+                "trigger_word": "MYMODEL",
+                "default_caption": "a photo of [trigger]",
+                "steps": 1000,
+                "rank": 16,
+                "resolution": [512, 768],
+                "sample_prompts": ["a portrait of [trigger] in the rain"],
+            },
+        },
+    },
 }
 
 REMOTE_EXAMPLES: dict[str, Example] = {

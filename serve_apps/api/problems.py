@@ -16,9 +16,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from serve_apps.api.spec_body import UNKNOWN_KIND
+from serve_apps.api.spec_body import SPEC_TAGS, UNKNOWN_SPEC, wrong_spec
 from thornback.errors import InvalidInput, ThornbackError
-from thornback.jobs.spec import SPEC_BY_KIND
 from thornback.log import get_logger
 
 MEDIA_TYPE = "application/problem+json"
@@ -188,15 +187,16 @@ def from_validation(items: Sequence[Any]) -> InvalidInput:
     """FastAPI's list of complaints as our error, with dotted field names (`config.epochs`)."""
     if any(item["type"] == "json_invalid" for item in items):
         return InvalidJson("the body is not valid JSON", errors=[{"field": "body", "message": _sentence(items[0])}])
+    for item in items:
+        if item["type"] == UNKNOWN_SPEC and (error := wrong_spec(item["input"])):
+            return error
     errors = [{"field": _field(item), "message": _sentence(item)} for item in items]
     return InvalidInput("; ".join(f"{item['field']}: {item['message']}" for item in errors), errors=errors)
 
 
 def _field(item: Mapping[str, Any]) -> str:
-    if item["type"] == UNKNOWN_KIND:
-        return "kind"
     where, *rest = item["loc"]
-    if where == "body" and rest and rest[0] in SPEC_BY_KIND:
+    if where == "body" and rest and rest[0] in SPEC_TAGS:
         rest = rest[1:]  # pydantic names the member of the union as if it were a field
     name = ".".join(str(part) for part in rest)
     return name or str(where)

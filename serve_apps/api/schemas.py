@@ -217,6 +217,7 @@ class KindOut(Wire):
     """A kind of job and what its specification may hold."""
 
     kind: str
+    backend: str = Field(description="What runs it: ray is this cluster, the others are providers.")
     description: str
     spec: dict[str, Any] = Field(description="JSON schema of the body of POST /api/v1/training/jobs.")
 

@@ -1,4 +1,4 @@
-"""The body of a POST that makes a job: one model per kind, told apart by `kind`."""
+"""The body of a POST that makes a job: one model per kind and what runs it, told apart by `kind` and `backend`."""
 
 from __future__ import annotations
 
@@ -9,24 +9,41 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
-from thornback.jobs.spec import SPEC_BY_KIND
+from thornback.errors import InvalidInput
+from thornback.jobs.spec import DEFAULT_KIND, SPECS, spec_model
 
-UNKNOWN_KIND = "unknown_kind"
+UNKNOWN_SPEC = "unknown_spec"
+
+_MODELS = tuple(dict.fromkeys(SPECS.values()))
+
+SPEC_TAGS = frozenset(model.__name__ for model in _MODELS)
+"""What pydantic puts before the name of a field, as if it were one itself."""
 
 
-def _kind(body: Any) -> Any:
-    """Left out it is a convnext, as in the API of the system that this one takes over."""
-    kind = body.get("kind", "convnext") if isinstance(body, Mapping) else getattr(body, "kind", "convnext")
-    return kind if isinstance(kind, str) else None
+def wrong_spec(body: Any) -> InvalidInput | None:
+    """What is wrong with the kind or the backend of a body, None where they go together."""
+    try:
+        _model_of(body)
+    except InvalidInput as error:
+        return error
+    return None
 
 
-_tagged: Any = reduce(or_, [Annotated[model, Tag(kind)] for kind, model in SPEC_BY_KIND.items()])
+def _model_of(body: Any) -> type:
+    """A kind left out is a convnext, as in the API of the system that this one takes over."""
+    if isinstance(body, Mapping):
+        return spec_model(body.get("kind", DEFAULT_KIND), body.get("backend"))
+    return spec_model(getattr(body, "kind", DEFAULT_KIND), getattr(body, "backend", None))
+
+
+def _tag(body: Any) -> str | None:
+    return None if wrong_spec(body) else _model_of(body).__name__
+
+
+_tagged: Any = reduce(or_, [Annotated[model, Tag(model.__name__)] for model in _MODELS])
 
 SpecBody = Annotated[
     _tagged,
-    Discriminator(
-        _kind,
-        custom_error_type=UNKNOWN_KIND,
-        custom_error_message=f"is unknown; use one of {', '.join(sorted(SPEC_BY_KIND))}",
-    ),
+    # The message stands in for `wrong_spec`, which needs the body to say more.
+    Discriminator(_tag, custom_error_type=UNKNOWN_SPEC, custom_error_message="kind and backend do not go together"),
 ]

@@ -70,8 +70,8 @@ def _created(job: JobState, event: JobEvent) -> JobState:
         retry_of=event.data.get("retry_of"),
         resume_from=event.data.get("resume_from"),
         created_at=event.at,
-        total_epochs=config.get("epochs", 0),
-        model_architecture=config.get("model_architecture"),
+        total_epochs=config.get("epochs") or 0,
+        model_architecture=config.get("model_architecture") or config.get("base_model"),
     )
 
 

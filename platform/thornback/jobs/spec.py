@@ -1,9 +1,9 @@
-"""What to do: one pydantic model per kind of job, told apart by `kind`."""
+"""What to do: one pydantic model per kind of job and what runs it, told apart by `kind` and `backend`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from thornback.errors import InvalidInput
 from thornback.jobs.convnext import TrainingConfig
 from thornback.jobs.image_set import ImageSetConfig
 from thornback.jobs.lora import RemoteLoraConfig
+from thornback.jobs.own_lora import LoraConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +53,34 @@ class ConvNextSpec(JobSpecBase):
 
     def resources(self, *, cluster_has_gpu: bool) -> ResourceRequest:
         """What to reserve. `accelerator: auto` takes GPUs where the cluster has any."""
-        config = self.config
-        on_gpu = config.accelerator == "gpu" or (config.accelerator == "auto" and cluster_has_gpu)
-        return ResourceRequest(
-            workers=config.devices,
-            min_workers=config.min_devices or config.devices,
-            cpus=float(config.cpus_per_device),
-            gpus=1.0 if on_gpu else 0.0,
-        )
+        return _on_cluster(self.config, cluster_has_gpu=cluster_has_gpu)
+
+
+class LoraSpec(JobSpecBase):
+    """Train a LoRA of an image model on this cluster's own GPUs."""
+
+    kind: Literal["lora"]
+    backend: Literal["ray"] = "ray"
+    config: LoraConfig
+
+    @property
+    def total_epochs(self) -> int:
+        """How many epochs the run has where it counts epochs; 0 where it counts steps."""
+        return self.config.epochs or 0
+
+    def resources(self, *, cluster_has_gpu: bool) -> ResourceRequest:
+        """What to reserve. `accelerator: auto` takes GPUs where the cluster has any."""
+        return _on_cluster(self.config, cluster_has_gpu=cluster_has_gpu)
+
+
+def _on_cluster(config: TrainingConfig | LoraConfig, *, cluster_has_gpu: bool) -> ResourceRequest:
+    on_gpu = config.accelerator == "gpu" or (config.accelerator == "auto" and cluster_has_gpu)
+    return ResourceRequest(
+        workers=config.devices,
+        min_workers=config.min_devices or config.devices,
+        cpus=float(config.cpus_per_device),
+        gpus=1.0 if on_gpu else 0.0,
+    )
 
 
 Provider = Literal["replicate", "fal"]
@@ -97,14 +118,39 @@ class ImageSetSpec(RemoteSpecBase):
     config: ImageSetConfig
 
 
-# The union of all kinds. A body without `kind` is a convnext.
-JobSpec = ConvNextSpec | RemoteLoraSpec | ImageSetSpec
+# The union of all kinds and what runs them.
+JobSpec = ConvNextSpec | LoraSpec | RemoteLoraSpec | ImageSetSpec
 
-SPEC_BY_KIND: Mapping[str, type[JobSpec]] = {
-    "convnext": ConvNextSpec,
-    "lora": RemoteLoraSpec,
-    "image_set": ImageSetSpec,
+DEFAULT_KIND = "convnext"
+
+# By kind and backend. A body that leaves the backend out means the first of its kind.
+SPECS: Mapping[tuple[str, str], type[JobSpec]] = {
+    ("convnext", "ray"): ConvNextSpec,
+    ("image_set", "replicate"): ImageSetSpec,
+    ("image_set", "fal"): ImageSetSpec,
+    ("lora", "ray"): LoraSpec,
+    ("lora", "replicate"): RemoteLoraSpec,
+    ("lora", "fal"): RemoteLoraSpec,
 }
+
+
+def spec_model(kind: object = DEFAULT_KIND, backend: object = None) -> type[JobSpec]:
+    """The model of a kind on a backend, as a body names them; None for a backend that it does not name.
+
+    Raises:
+        InvalidInput: names `kind`, or `backend` where that one cannot run this kind.
+    """
+    models = {runner: model for (name, runner), model in SPECS.items() if name == kind}
+    if not models:
+        raise InvalidInput.field(
+            "kind", f"{kind!r} is unknown; use one of {', '.join(dict.fromkeys(name for name, _ in SPECS))}"
+        )
+    if backend is None:
+        return next(iter(models.values()))
+    model = models.get(backend) if isinstance(backend, str) else None
+    if model is None:
+        raise InvalidInput.field("backend", f"{backend!r} cannot run kind {kind}; use {_or(list(models))}")
+    return model
 
 
 def parse_spec(body: Mapping[str, Any]) -> JobSpec:
@@ -113,14 +159,16 @@ def parse_spec(body: Mapping[str, Any]) -> JobSpec:
     Raises:
         InvalidInput: `details["errors"]` names each field and what is wrong with it.
     """
-    kind = body.get("kind", "convnext")
-    model = SPEC_BY_KIND.get(kind) if isinstance(kind, str) else None
-    if model is None:
-        raise InvalidInput.field("kind", f"{kind!r} is unknown; use one of {', '.join(sorted(SPEC_BY_KIND))}")
+    model = spec_model(body.get("kind", DEFAULT_KIND), body.get("backend"))
     try:
         return model.model_validate(body)
     except ValidationError as error:
         raise invalid_input(error) from None
+
+
+def _or(words: Sequence[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def invalid_input(error: ValidationError, *, prefix: str = "") -> InvalidInput:

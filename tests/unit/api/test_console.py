@@ -42,3 +42,12 @@ async def test_kinds_have_the_schema_of_their_specification(api: ApiPlatform) ->
     assert (config["epochs"]["minimum"], config["epochs"]["maximum"], config["epochs"]["default"]) == (1, 1000, 100)
     assert convnext["description"]
     parse_spec({"job_name": "x", "kind": convnext["kind"]})
+
+
+async def test_a_kind_stands_once_for_each_backend_and_its_default_first(api: ApiPlatform) -> None:
+    async with api.client() as client:
+        kinds: list[dict[str, Any]] = (await client.get("/api/v1/kinds")).json()["kinds"]
+    loras = {kind["backend"]: kind["spec"]["$defs"] for kind in kinds if kind["kind"] == "lora"}
+    assert list(loras) == ["ray", "replicate", "fal"]
+    assert "base_model" in loras["ray"]["LoraConfig"]["properties"]
+    assert "trainer" in loras["fal"]["RemoteLoraConfig"]["properties"]

@@ -58,6 +58,13 @@ async def test_every_example_of_the_openapi_document_works(api: ApiPlatform, exa
         ({"job_name": "x" * 256}, "job_name"),
         ({"config": {}}, "job_name"),
         ({"job_name": "x", "kind": "quantum"}, "kind"),
+        ({"job_name": "x", "kind": ["lora"]}, "kind"),
+        ({"job_name": "x", "kind": "lora", "backend": "modal", "config": {}}, "backend"),
+        ({"job_name": "x", "kind": "lora", "config": {"base_model": "m", "dataset": "d", "steps": 0}}, "config.steps"),
+        (
+            {"job_name": "x", "kind": "lora", "backend": "fal", "config": {"dataset": "d", "steps": 0}},
+            "config.steps",
+        ),
         ({"job_name": "x", "colour": "red"}, "colour"),
         ({"job_name": "x", "priority": 101}, "priority"),
         ([], "body"),

@@ -8,7 +8,7 @@ import pytest
 
 from thornback.errors import InvalidInput
 from thornback.jobs.convnext import TrainingConfig
-from thornback.jobs.spec import parse_spec
+from thornback.jobs.spec import LoraSpec, RemoteLoraSpec, parse_spec
 
 
 def test_the_documented_example_works_without_a_kind() -> None:
@@ -97,6 +97,53 @@ def test_bad_bodies_name_the_field(body: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_spec(body)
     assert caught.value.details["errors"][0]["field"] == field
+
+
+LORA: dict[str, Any] = {
+    "kind": "lora",
+    "job_name": "fox",
+    "config": {"base_model": "black-forest-labs/FLUX.1-dev", "dataset": "s3://a"},
+}
+
+
+@pytest.mark.parametrize("named", [{}, {"backend": "ray"}])
+def test_a_lora_without_a_backend_is_trained_here(named: dict[str, str]) -> None:
+    spec = parse_spec({**LORA, **named})
+    assert isinstance(spec, LoraSpec)
+    assert (spec.backend, spec.total_epochs, spec.config.rank) == ("ray", 0, 16)
+    assert parse_spec(spec.model_dump(mode="json")) == spec
+
+
+@pytest.mark.parametrize("backend", ["replicate", "fal"])
+def test_a_lora_at_a_provider_has_a_configuration_of_its_own(backend: str) -> None:
+    assert isinstance(parse_spec({**LORA, "backend": backend, "config": {"dataset": "s3://a"}}), RemoteLoraSpec)
+    with pytest.raises(InvalidInput, match=r"config\.base_model"):
+        parse_spec({**LORA, "backend": backend})
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({**LORA, "backend": "modal"}, "backend: 'modal' cannot run kind lora; use ray, replicate or fal"),
+        ({**LORA, "backend": ["ray"]}, "backend: ['ray'] cannot run kind lora; use ray, replicate or fal"),
+        (
+            {**LORA, "kind": "image_set", "backend": "ray"},
+            "backend: 'ray' cannot run kind image_set; use replicate or fal",
+        ),
+        ({"job_name": "run", "backend": "fal"}, "backend: 'fal' cannot run kind convnext; use ray"),
+        ({**LORA, "kind": "loar"}, "kind: 'loar' is unknown; use one of convnext, image_set, lora"),
+    ],
+)
+def test_a_backend_that_cannot_run_a_kind_is_refused_with_those_that_can(body: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_spec(body)
+    assert caught.value.message == sentence
+
+
+def test_a_lora_asks_for_as_many_gpus_as_it_has_devices() -> None:
+    spec = parse_spec({**LORA, "config": {**LORA["config"], "devices": 4, "min_devices": 2, "epochs": 5}})
+    request = spec.resources(cluster_has_gpu=True)
+    assert (request.workers, request.min_workers, request.gpus, spec.total_epochs) == (4, 2, 1.0, 5)
 
 
 def test_warm_up_gives_way_to_a_short_run() -> None:
