@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -119,11 +119,19 @@ def _with_facts(item: ItemState, status: ItemStatus, event: JobEvent) -> ItemSta
         changes |= {
             "ended_at": event.at,
             "via": data.get("via"),
-            "webhook_at": event.at if data.get("via") == "webhook" else None,
+            "webhook_at": _heard_at(event) if data.get("via") == "webhook" else None,
             "error": data.get("error"),
             "outputs": tuple(data.get("outputs") or ()),
         }
     return replace(item, **changes)
+
+
+def _heard_at(event: JobEvent) -> datetime:
+    """When we were told, by our clock; `at` may be the provider's."""
+    try:
+        return datetime.fromisoformat(event.data["heard_at"]).astimezone(UTC)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return event.at
 
 
 def _provider_id(item: ItemState, status: ItemStatus, told: str | None) -> str | None:

@@ -116,7 +116,8 @@ def _progressed(
 
 
 def _ended(make: EventFactory, item: ItemState, sighting: Sighting, via: Via, at: datetime) -> Iterator[JobEvent]:
-    facts: dict[str, Any] = {"via": via, "error": sighting.error, "outputs": list(sighting.outputs)}
+    facts: dict[str, Any] = {"via": via, "heard_at": at.isoformat()}
+    facts |= {"error": sighting.error, "outputs": list(sighting.outputs)}
     if sighting.phase is OrderPhase.FAILED:
         facts["error"] = sighting.error or NO_REASON
     status = sighting.phase.value

@@ -69,6 +69,15 @@ def test_a_poll_that_tells_the_end_is_no_webhook() -> None:
     assert (item.status, item.via, item.webhook_at, item.error) == ("failed", "poll", None, "out of memory")
 
 
+@pytest.mark.parametrize(
+    ("heard_at", "second"),
+    [("2026-02-01T01:00:07+01:00", 7), ("soon", 3), (None, 3), (7, 3)],
+)
+def test_a_webhooks_time_is_that_of_our_clock_where_it_is_told(heard_at: object, second: int) -> None:
+    item = fold(told("succeeded", second=3, via="webhook", heard_at=heard_at))
+    assert (item.ended_at, item.webhook_at) == (BEGIN + timedelta(seconds=3), BEGIN + timedelta(seconds=second))
+
+
 def test_the_late_end_of_an_older_order_changes_nothing() -> None:
     now = [told("intended", order=2, second=9), told("sent", order=2, second=10, provider_id="new")]
     late = told("failed", order=1, second=11, provider_id="old", via="webhook", error="lost")
