@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from statistics import median
 
 from thornback.jobs.progress import Origin
@@ -65,11 +66,13 @@ class Eta:
         seconds = (at - when).total_seconds()
         if step <= seen or seconds < 0:
             return
-        if seconds == 0:
-            self._last = step, at  # several at once, after a silence: only the last says something of time
-            return
-        self._stretches.append(_Stretch(step - seen, seconds, step))
         self._last = step, at
+        if seconds > 0:
+            self._stretches.append(_Stretch(step - seen, seconds, step))
+        elif self._stretches:
+            # A log comes in pieces of several redraws: all of their steps took the time since the piece before.
+            stretch = self._stretches.pop()
+            self._stretches.append(_Stretch(stretch.steps + step - seen, stretch.seconds, step))
 
     def estimate(self, now: datetime) -> Estimate | None:
         """Time left, or None while the total or the pace is not known."""
@@ -120,7 +123,7 @@ class Eta:
             # Seen once, it may never come again: half of what would come.
             return lengths * (rest // every) / 2
         ends = [end for end, _ in pauses]
-        every = max(1.0, median(b - a for a, b in zip(ends, ends[1:], strict=False)))
+        every = max(1.0, median(b - a for a, b in pairwise(ends)))
         return lengths * int((rest + max(0, step - ends[-1])) // every)
 
     @staticmethod
