@@ -32,7 +32,7 @@ def parse(
     steps: Annotated[int | None, typer.Option(min=1, help="Steps that were asked for: tells bars apart")] = None,
     job_name: Annotated[str | None, typer.Option(help="What the trainer calls its bar, where that is known")] = None,
 ) -> None:
-    """Print each bar and each line of progress as JSON: phase, step, total, percent, rate, loss, lr, epoch, eta_seconds.
+    """Print each bar and line of progress as JSON: phase, step, total, percent, rate, loss, lr, epoch, eta_seconds.
 
     phase is training, or downloading, loading, preparing, captioning, caching, sampling, evaluating, saving, other.
     rate is in steps per second. What a line does not say is null, and so is a loss that is not a number. percent

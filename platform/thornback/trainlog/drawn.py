@@ -40,10 +40,7 @@ def find_drawn(line: str) -> tuple[int, Reading] | None:
 
 
 def _last(pattern: re.Pattern[str], line: str) -> re.Match[str] | None:
-    found = None
-    for found in pattern.finditer(line):
-        pass
-    return found
+    return max(pattern.finditer(line), key=re.Match.start, default=None)
 
 
 def _reading(line: str, found: re.Match[str], *, keras: bool) -> Reading:

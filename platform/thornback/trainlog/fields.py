@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from thornback.trainlog.numbers import COUNT, NUMBER, count, duration, number
+from thornback.trainlog.numbers import NUMBER, WHOLE, count, duration, number
 from thornback.trainlog.reading import Reading
 
 # `word loss suffix = value`; the word before it tells a validation loss from a training one.
 _LOSS = re.compile(
-    rf"(?<![a-z0-9])(?P<before>(?:[a-z]{{2,12}} )?(?:[a-z0-9_.:-]{{0,40}}[/_.:-])?(?:total|mean|avg)?)loss(?P<after>[a-z0-9_/]{{0,24}})"
-    rf"['\"]?(?: value| ?\([a-z]{{1,12}}\))?\s{{0,8}}(?:[:=]|is |of )?\s{{0,8}}(?:tensor)?['\"(\[]{{0,2}}(?P<value>{NUMBER})",
+    rf"(?<![a-z0-9])(?P<before>(?:[a-z]{{2,12}} )?(?:[a-z0-9_.:-]{{0,40}}[/_.:-])?(?:total|mean|"
+    rf"avg)?)loss(?P<after>[a-z0-9_/]{{0,24}})"
+    rf"['\"]?(?: value| ?\([a-z]{{1,12}}\))?\s{{0,8}}(?:[:=]|is |"
+    rf"of )?\s{{0,8}}(?:tensor)?['\"(\[]{{0,2}}(?P<value>{NUMBER})",
     re.IGNORECASE,
 )
 _LR = re.compile(
@@ -22,7 +24,7 @@ _LR = re.compile(
 _EPOCH = re.compile(
     rf"(?<![a-z])(?P<word>(?:global[ _])?epochs?)(?:[ _](?:no|number|idx|index))?(?:\([a-z]{{2,12}}\))?['\"]?"
     rf"\s{{0,4}}[:=#]?\s{{0,4}}['\"(\[]{{0,2}}\s{{0,4}}(?P<epoch>\d{{1,7}}(?:\.\d{{1,18}})?)['\"]?"
-    rf"(?:\s{{0,4}}(?:/|of|out of)\s{{0,4}}(?P<epochs>{COUNT}))?",
+    rf"(?:\s{{0,4}}(?:/|of|out of)\s{{0,4}}(?P<epochs>{WHOLE}))?",
     re.IGNORECASE,
 )
 _NOT_TRAINING = re.compile(
@@ -32,12 +34,15 @@ _NO_LOSS = re.compile(r"scale|scaling|weight|type|fn|func|ratio|coef|factor|coun
 _RANK = ("loss", "train_loss", "train/loss", "training loss", "train loss", "training_loss")
 
 _STEP_SECONDS = re.compile(
-    rf"(?:elapsed time per iteration|(?:iter|step|batch|per[- ]?step|time[_/ ]per[_ ](?:step|iter))[ _/]?(?:time|duration)?|(?<![a-z] )(?<![a-z_])(?:time|dt))"
-    rf" ?(?P<unit>\((?:ms|s|sec)\))?\s{{0,4}}[:=]?\s{{0,4}}(?P<value>\d{{1,9}}(?:\.\d{{1,9}})?) ?(?P<suffix>ms|s|sec|seconds)?(?![\w:/.])",
+    r"(?:elapsed time per iteration|(?:iter|step|batch|per[- ]?step|time[_/ ]per[_ ](?:step|"
+    r"iter))[ _/]?(?:time|duration)?|(?<![a-z] )(?<![a-z_])(?:time|dt))"
+    r" ?(?P<unit>\((?:ms|s|sec)\))?\s{0,4}[:=]?\s{0,4}(?P<value>\d{1,9}(?:\.\d{1,9})?) ?(?P<suffix>ms|"
+    r"s|sec|seconds)?(?![\w:/.])",
     re.IGNORECASE,
 )
 _PER_SECOND = re.compile(
-    rf"(?:(?<![a-z])(?:ups|it/s(?:ec)?|its/s(?:ec)?|iters?/s(?:ec)?|steps?[/_](?:per_)?s(?:ec(?:ond)?)?|global_step/sec|batch(?:es)?/s(?:ec)?)['\"]?\s{{0,3}}[:=]?\s{{0,3}}['\"]?(?P<after>{NUMBER})"
+    rf"(?:(?<![a-z])(?:ups|it/s(?:ec)?|its/s(?:ec)?|iters?/s(?:ec)?|steps?[/_](?:per_)?s(?:ec(?:ond)?)?|"
+    rf"global_step/sec|batch(?:es)?/s(?:ec)?)['\"]?\s{{0,3}}[:=]?\s{{0,3}}['\"]?(?P<after>{NUMBER})"
     rf"|(?P<before>\d{{1,9}}(?:\.\d{{1,9}})?) ?(?:it|iters?|steps?|batch(?:es)?)/s(?:ec(?:ond)?)?\b)",
     re.IGNORECASE,
 )
@@ -45,12 +50,14 @@ _PER_STEP = re.compile(
     r"(?P<value>\d{1,9}(?:\.\d{1,9})?) ?(?P<unit>ms|us|µs|s|sec|seconds)/(?:it|iter|step|batch)\b", re.IGNORECASE
 )
 _ETA = re.compile(
-    r"(?<![a-z])(?:eta|remaining(?:[_ ]time)?|time[_ ](?:left|remaining)|est(?:imated)?[. _]time[_ ](?:left|remaining))['\"]?"
+    r"(?<![a-z])(?:eta|remaining(?:[_ ]time)?|time[_ ](?:left|remaining)|est(?:imated)?[. _]time[_ ](?:left|"
+    r"remaining))['\"]?"
     r"\s{0,4}[:=]?\s{0,4}['\"(\[]{0,2}(?P<value>\d[\d:., a-z]{0,30})",
     re.IGNORECASE,
 )
 _CLOCK_OR_PARTS = re.compile(
-    r"(?:\d{1,4} ?d(?:ays?)?,? )?\d{1,6}(?::\d{1,2}){1,3}(?:\.\d+)?|(?:\d{1,6}(?:\.\d{1,6})? ?(?:days?|d|hours?|hrs?|h|minutes?|mins?|min|m|seconds?|secs?|sec|s)(?![a-z])[ ,]{0,2}){1,4}"
+    r"(?:\d{1,4} ?d(?:ays?)?,? )?\d{1,6}(?::\d{1,2}){1,3}(?:\.\d+)?|(?:\d{1,6}(?:\.\d{1,6})? ?(?:days?|d|"
+    r"hours?|hrs?|h|minutes?|mins?|min|m|seconds?|secs?|sec|s)(?![a-z])[ ,]{0,2}){1,4}"
 )
 _UNIT_SECONDS = {"ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _ANCHOR = 2_048  # characters of what was seen that are kept to find the place again
+_HEAD = 256  # by which an older log is known as the same one
 _LEAST = 32  # characters that must agree: less is found by chance in any log of bars
 
 
@@ -11,6 +12,7 @@ class GrowingLog:
 
     def __init__(self) -> None:
         self._seen = 0
+        self._head = ""
         self._tail = ""
 
     def take(self, whole: str) -> str:
@@ -23,7 +25,7 @@ class GrowingLog:
         new = self._new(whole)
         if new:
             self._seen = len(whole)
-            self._tail = whole[-_ANCHOR:]
+            self._head, self._tail = whole[:_HEAD], whole[-_ANCHOR:]
         return new
 
     def _new(self, whole: str) -> str:
@@ -32,12 +34,23 @@ class GrowingLog:
         start = self._seen - len(self._tail)
         if whole.startswith(self._tail, start):
             return whole[self._seen :]
-        if whole and len(whole) <= self._seen and self._tail.find(whole[-_ANCHOR:]) >= 0:
-            return ""
+        if len(whole) <= self._seen and self._head.startswith(whole[:_HEAD]):
+            return self._rewritten(whole, start)
         found = whole.rfind(self._tail)
         if found >= 0:
             return whole[found + len(self._tail) :]
+        overlap = self._tail.find(whole[:_LEAST]) if len(whole) >= _LEAST else -1
+        if overlap >= 0 and whole.startswith(self._tail[overlap:]):
+            return whole[len(self._tail) - overlap :]  # the cut is inside what is remembered
         return self._after_changed_line(whole, start)
+
+    def _rewritten(self, whole: str, start: int) -> str:
+        """An older log, which has nothing new; or one of the same age whose last line became shorter."""
+        end = max(self._tail.rfind("\n"), self._tail.rfind("\r")) + 1
+        changed = end and whole.startswith(self._tail[:end], start) and len(whole) > start + end
+        if not changed or self._tail[end:].startswith(whole[start + end :]):
+            return ""
+        return "\n" + whole[start + end :]
 
     def _after_changed_line(self, whole: str, start: int) -> str:
         """The whole lines that were seen still agree; only the unfinished one was written over."""

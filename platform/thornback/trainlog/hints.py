@@ -5,25 +5,28 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from thornback.trainlog.numbers import COUNT, count
+from thornback.trainlog.numbers import WHOLE, count
 
 _TOTAL = re.compile(
-    rf"(?:\btotal (?:[a-z]+ ){{0,2}}steps\b|\b(?:max|num|total)_(?:train(?:ing)?_)?steps\b|\bmax(?:imum)? (?:train(?:ing)? )?steps\b"
-    rf"|^\s*['\"]steps['\"])[^:=\d]{{0,60}}[:=]\s{{0,4}}['\"]?(?P<total>{COUNT})(?![\d/])",
+    rf"(?:\btotal (?:[a-z]+ ){{0,2}}steps\b|\b(?:max|num|total)_(?:train(?:ing)?_)?steps\b|"
+    rf"\bmax(?:imum)? (?:train(?:ing)? )?steps\b"
+    rf"|^\s*['\"]steps['\"])[^:=\d]{{0,60}}[:=]\s{{0,4}}['\"]?(?P<total>{WHOLE})(?![\d/])",
     re.IGNORECASE,
 )
 _EPOCHS = re.compile(
-    rf"(?:\bnum[_ ](?:train[_ ])?epochs\b|\bmax[_ ](?:train[_ ])?epochs?\b|\btotal epochs\b)[^:=\d]{{0,40}}[:=]\s{{0,4}}['\"]?(?P<epochs>{COUNT})(?![\d/])",
+    rf"(?:\bnum[_ ](?:train[_ ])?epochs\b|\bmax[_ ](?:train[_ ])?epochs?\b|"
+    rf"\btotal epochs\b)[^:=\d]{{0,40}}[:=]\s{{0,4}}['\"]?(?P<epochs>{WHOLE})(?![\d/])",
     re.IGNORECASE,
 )
 _JOB = re.compile(r"\bRunning job: (?P<name>\S.{0,119}?)\s*$")
 _RESUME = re.compile(
     rf"(?:resum|continu|start(?:ing|ed)? (?:training )?from|restor|restart|loaded|skipp|picking up)[^\n]{{0,160}}?"
-    rf"(?:\b(?:global[_ ]?)?steps?\b|\biter(?:ation)?s?\b|checkpoint-|step_?)[^\d\n]{{0,12}}?(?P<step>{COUNT})(?![\d.]|\s?/|\s?of\b)",
+    rf"(?:\b(?:global[_ ]?)?steps?\b|\biter(?:ation)?s?\b|checkpoint-|"
+    rf"step_?)[^\d\n]{{0,12}}?(?P<step>{WHOLE})(?![\d.]|\s?/|\s?of\b)",
     re.IGNORECASE,
 )
 _RESUME_FIRST = re.compile(
-    rf"\bskip(?:ping)? (?:the )?(?:first )?(?P<step>{COUNT}) (?:steps|batches|iterations)", re.IGNORECASE
+    rf"\bskip(?:ping)? (?:the )?(?:first )?(?P<step>{WHOLE}) (?:steps|batches|iterations)", re.IGNORECASE
 )
 _RUNNING = re.compile(
     r"running training|start(?:ing|ed)? training|begin(?:ning)? training|学習開始|training started", re.IGNORECASE

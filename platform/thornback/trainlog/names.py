@@ -31,16 +31,34 @@ _CLAUSE = re.compile(r"(?:[.!;…](?=\s)|\}|\)\s{2,}|\]\s|\s{3,}|\\[rnt]|(?<=\s)
 _DOWNLOADING = (
     r"download|fetch|pulling|\bpull\b|\.(?:safetensors|bin|ckpt|pth?|gguf|json|model|zip|tar|parquet|onnx|msgpack)\b"
 )
-_LOADING = r"\bload|\breload|loading|extract|unzip|unpack|untar|import|\bread(?:ing)?\b|initiali|quantiz|\bcasting\b|\bfus(?:e|ing)\b|merging|\bconvert|compil|\bshards\b|materializ|dequant"
-_EVALUATING = r"\bvalid(?:at\w*)?\b|\bval\b|\bevalu|\beval|\btest(?:ing)?\b|\btest_|_test\b|sanity.check|\bpredict|\binference\b|\binfer\b|\bscor(?:e|ing)|benchmark|\bdev\b|\bbleu\b|\bwer\b|map50"
-_SAMPLING = r"(?<!re)\bsampl(?:ing|e images?|es?\b(?! ?(?:/|per)))|\bgenerat|\bdenois|\brender|\bpreview|synthesi|\bddim|\binpaint|\bimg2img|\bdecod(?:e|ing)"
-_CAPTIONING = r"caption|\bblip|florence|llava|joycaption|\btagg(?:ing|er)|\bwd14|interrogat|\bdescribing"
-_CACHING = r"\bcach(?:e\b|es\b|ing)|latent|text.?encoder.?out|text.?embed|prompt.?embed|precomput|\bpre.?encod|\bencod(?:e|ing)|\bembedding"
-_PREPARING = (
-    r"\bmap\b|\bmap \(|\bfilter|tokeniz|tokenis|flatten|\bshuffl|\bpack(?:ing|ed)?\b|bucket|pre.?process|process(?:ing|ed)?\b|prepar|\bcrop|resiz|\bscan|\bindex|dedup|collat|\bgroup(?:ing)? |"
-    r"generating \w+ split|\bsplit|\bdataset|\btruncat|chat template|\badding\b|\bbuild(?:ing)?\b|creating|checking|verify|collect|comput|analy[sz]|warm.?up|\bcopy|casting the|running tokenizer|format of|segment|\bcalibrat|image sizes"
+_LOADING = (
+    r"\bload|\breload|loading|extract|unzip|unpack|untar|import|\bread(?:ing)?\b|initiali|quantiz|\bcasting\b|"
+    r"\bfus(?:e|ing)\b|merging|\bconvert|compil|\bshards\b|materializ|dequant"
 )
-_SAVING = r"\bsav(?:e|es|ed|ing)\b|upload|\bwrit(?:e|ing)\b|\bcheckpointing\b|\bexport|\bpush(?:ing)?\b|\bdump|\bzipp|\bcompress|\bhash|\bfiles \("
+_EVALUATING = (
+    r"\bvalid(?:at\w*)?\b|\bval\b|\bevalu|\beval|\btest(?:ing)?\b|\btest_|_test\b|sanity.check|\bpredict|"
+    r"\binference\b|\binfer\b|\bscor(?:e|ing)|benchmark|\bdev\b|\bbleu\b|\bwer\b|map50"
+)
+_SAMPLING = (
+    r"(?<!re)\bsampl(?:ing|e images?|es?\b(?! ?(?:/|per)))|\bgenerat|\bdenois|\brender|\bpreview|synthesi|"
+    r"\bddim|\binpaint|\bimg2img|\bdecod(?:e|ing)"
+)
+_CAPTIONING = r"caption|\bblip|florence|llava|joycaption|\btagg(?:ing|er)|\bwd14|interrogat|\bdescribing"
+_CACHING = (
+    r"\bcach(?:e\b|es\b|ing)|latent|text.?encoder.?out|text.?embed|prompt.?embed|precomput|\bpre.?encod|"
+    r"\bencod(?:e|ing)|\bembedding"
+)
+_PREPARING = (
+    r"\bmap\b|\bmap \(|\bfilter|tokeniz|tokenis|flatten|\bshuffl|\bpack(?:ing|ed)?\b|bucket|pre.?process|"
+    r"process(?:ing|ed)?\b|prepar|\bcrop|resiz|\bscan|\bindex|dedup|collat|\bgroup(?:ing)? |"
+    r"generating \w+ split|\bsplit|\bdataset|\btruncat|chat template|\badding\b|\bbuild(?:ing)?\b|creating|"
+    r"checking|verify|collect|comput|analy[sz]|warm.?up|\bcopy|casting the|running tokenizer|format of|"
+    r"segment|\bcalibrat|image sizes"
+)
+_SAVING = (
+    r"\bsav(?:e|es|ed|ing)\b|upload|\bwrit(?:e|ing)\b|\bcheckpointing\b|\bexport|\bpush(?:ing)?\b|\bdump|"
+    r"\bzipp|\bcompress|\bhash|\bfiles \("
+)
 
 # The first that is found wins; a split is generated before a picture is, captions before both.
 _ORDER = (
@@ -61,7 +79,8 @@ _NEUTRAL = re.compile(
 )
 
 _TRAINING = re.compile(
-    r"train|\bsteps?\b|\bepochs?\b|\biter(?:ation)?s?\b|fine.?tun|optimi[sz]ation|\bfit(?:ting)?\b|\blora\b|dream.?booth|\bprogress\b|\blearning\b|\bglobal.step|\bsft\b|\bdpo\b|\bgrpo\b",
+    r"train|\bsteps?\b|\bepochs?\b|\biter(?:ation)?s?\b|fine.?tun|optimi[sz]ation|\bfit(?:ting)?\b|\blora\b|"
+    r"dream.?booth|\bprogress\b|\blearning\b|\bglobal.step|\bsft\b|\bdpo\b|\bgrpo\b",
     re.IGNORECASE,
 )
 _STEPS = re.compile(
@@ -73,8 +92,10 @@ _OTHER_STEPS = re.compile(
     re.IGNORECASE,
 )
 _THINGS = re.compile(
-    r"^(?:images?|files?|videos?|clips?|batch(?:es)?|frames?|pages?|layers?|shards?|blocks?|params?|parameters|weights?|keys?|tokens?|items?|"
-    r"examples?|samples?|rows?|records?|chunks?|prompts?|tensors?|modules?|models?|tiles?|seeds?|folders?|pipeline components?|objects?|workers?|"
+    r"^(?:images?|files?|videos?|clips?|batch(?:es)?|frames?|pages?|layers?|shards?|blocks?|params?|"
+    r"parameters|weights?|keys?|tokens?|items?|"
+    r"examples?|samples?|rows?|records?|chunks?|prompts?|tensors?|modules?|models?|tiles?|seeds?|folders?|"
+    r"pipeline components?|objects?|workers?|"
     r"accuracy|acc|error|memory|mem|gpu|cpu|vram|ram|disk|util\w*|usage|battery|temp\w*)\b[\s.…]*$",
     re.IGNORECASE,
 )

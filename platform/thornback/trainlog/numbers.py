@@ -6,6 +6,7 @@ import re
 
 # Each is bounded, so that a search over any line takes time in proportion to its length.
 COUNT = r"(?:\d{1,3}(?:,\d{3}){1,4}(?![\d.,])|\d{1,15}(?:\.\d{1,6})?[kKMGTPEZY]?)"
+WHOLE = r"(?:\d{1,3}(?:,\d{3}){1,4}(?![\d.,])|\d{1,15}(?:\.\d{1,6})?)"  # for patterns that take either case
 NUMBER = (
     r"[-+]?(?:\d{1,3}(?:,\d{3}){1,4}\.\d{1,18}|\d{1,18}[.,]\d{1,20}|\.\d{1,20}|\d{1,18}\.?)(?:[eE][-+]?\d{1,3})?"
     r"|[-+]?(?:nan|inf(?:inity)?)(?![a-z])"

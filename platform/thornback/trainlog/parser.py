@@ -31,11 +31,13 @@ _COLUMNS = re.compile(
 _TUNE = re.compile(r"(?:^|\s)(?P<epoch>\d{1,6})\|(?P<step>\d{1,12})\|[^|]{0,120}$")  # torchtune: epoch, step, loss
 _STEP_OF = re.compile(r"\bsteps? (?P<n>\d{1,12})/(?P<total>\d{1,12})\b", re.IGNORECASE)  # inside a bar's name
 _BEGINS = re.compile(
-    r"running training|start(?:ing|ed)? training|学習開始|total optimi[sz]ation steps|num(?:ber of)? (?:epochs|trainable)",
+    r"running training|start(?:ing|ed)? training|学習開始|total optimi[sz]ation steps"
+    r"|num(?:ber of)? (?:epochs|trainable)",
     re.I,
 )
 _SPOKEN = re.compile(
-    r"^[^a-z]{0,12}(?:[a-z]+ing\b|running evaluation|map\b|fetch|downloads?\b|evaluat|validat|sampl|sanity|transcribe|generate)",
+    r"^[^a-z]{0,12}(?:[a-z]+ing\b|running evaluation|map\b|fetch|downloads?\b|evaluat|validat|sampl|sanity|"
+    r"transcribe|generate)",
     re.I,
 )
 _TAIL_FIELDS = re.compile(r"\s*[|,;-]")

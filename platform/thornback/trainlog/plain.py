@@ -12,28 +12,31 @@ from thornback.trainlog.fields import (
     validation_loss_of,
 )
 from thornback.trainlog.names import phase_of, strip_prefix
-from thornback.trainlog.numbers import COUNT, NUMBER, count, duration, number
+from thornback.trainlog.numbers import NUMBER, WHOLE, count, duration, number
 from thornback.trainlog.reading import Reading
 from thornback.trainlog.sample import Phase
 
 _STEP = re.compile(
     rf"(?<![a-z_./-])(?P<word>(?:global|train(?:ing)?|optimi[sz]er|current|completed?)?[ _]?"
     rf"(?:steps?|iter(?:ation)?s?|batch|updates?|it))(?:\((?P<split>[a-z]{{2,12}})\))?['\"]?\s{{0,3}}[:=#]?\s{{0,8}}"
-    rf"[\[(]?\s{{0,10}}(?P<n>{COUNT})(?![\d.]*(?:[a-z%-]|:\d))(?:\s{{0,3}}(?:/|of|out of)\s{{0,10}}(?P<total>{COUNT})(?![\d./:-]))?",
+    rf"[\[(]?\s{{0,10}}(?P<n>{WHOLE})(?![\d.]*(?:[a-z%-]|:\d))(?:\s{{0,3}}(?:/|of|"
+    rf"out of)\s{{0,10}}(?P<total>{WHOLE})(?![\d./:-]))?",
     re.IGNORECASE,
 )
 _COUNT_FIRST = re.compile(
-    rf"(?<![\w./:-])(?P<n>{COUNT}) ?(?:/|of|out of) ?(?P<total>{COUNT}) (?P<word>(?:train(?:ing)? )?(?:steps|iterations|iters|batches|updates))\b",
+    rf"(?<![\w./:-])(?P<n>{WHOLE}) ?(?:/|of|out of) ?(?P<total>{WHOLE}) (?P<word>(?:train(?:ing)? )?(?:steps|"
+    rf"iterations|iters|batches|updates))\b",
     re.IGNORECASE,
 )
 # `Epoch: 1 [640/60000 (1%)]`, `Epoch: [3]  [ 100/1251]`, `Epoch 3 [100/1251]`, `epoch 001:    100 / 5000 loss=…`
 _EPOCH_BATCH = re.compile(
-    rf"(?:epoch(?:\((?P<split>[a-z]{{2,12}})\))?|\btrain):?\s{{0,3}}\[?\s{{0,3}}(?P<epoch>\d{{1,6}})(?:/(?P<epochs>\d{{1,6}}))?\]?\s{{0,3}}"
-    rf"(?:\[|:\s{{1,3}})\s{{0,10}}(?P<n>{COUNT})\s{{0,4}}/\s{{0,10}}(?P<total>{COUNT})(?![\d/:-])",
+    rf"(?:epoch(?:\((?P<split>[a-z]{{2,12}})\))?|"
+    rf"\btrain):?\s{{0,3}}\[?\s{{0,3}}(?P<epoch>\d{{1,6}})(?:/(?P<epochs>\d{{1,6}}))?\]?\s{{0,3}}"
+    rf"(?:\[|:\s{{1,3}})\s{{0,10}}(?P<n>{WHOLE})\s{{0,4}}/\s{{0,10}}(?P<total>{WHOLE})(?![\d/:-])",
     re.IGNORECASE,
 )
 _ALONE = re.compile(
-    rf"^\s*[\[(]?\s{{0,6}}(?P<n>{COUNT})\s?/\s?(?P<total>{COUNT})\s{{0,3}}[\])]?\s*(?P<rest>[:,|-]?.{{0,400}})$"
+    rf"^\s*[\[(]?\s{{0,6}}(?P<n>{WHOLE})\s?/\s?(?P<total>{WHOLE})\s{{0,3}}[\])]?\s*(?P<rest>[:,|-]?.{{0,400}})$"
 )
 _PERCENT = re.compile(
     r"^(?P<name>[^%|]{0,120}?)[\s:=\[(]{0,4}(?<![\d.,])(?P<percent>\d{1,3}(?:[.,]\d{1,4})?) ?%[\])]?"
@@ -41,9 +44,12 @@ _PERCENT = re.compile(
     re.IGNORECASE,
 )
 _NOT_PROGRESS = re.compile(
-    r"acc|error|\bw?cer\b|\bwer\b|memory|\bmem\b|gpu|cpu|util|loss|dropout|[vd]?ram\b|disk|precision|recall|\bf1\b|\bmap\b|match|rate|ratio|"
-    r"score|spars|temp|batter|power|usage|used|keep|confid|probab|\bprob\b|warm|trainable|param|share|split|fraction|throughput|mfu|cache hit|"
-    r"improve|decrease|increase|reduc|drop|overhead|discount|threshold|quantile|percentile|coverage|fps|speed|clip|ema|momentum",
+    r"acc|error|\bw?cer\b|\bwer\b|memory|\bmem\b|gpu|cpu|util|loss|dropout|[vd]?ram\b|disk|precision|recall|"
+    r"\bf1\b|\bmap\b|match|rate|ratio|"
+    r"score|spars|temp|batter|power|usage|used|keep|confid|probab|\bprob\b|warm|trainable|param|share|split|"
+    r"fraction|throughput|mfu|cache hit|"
+    r"improve|decrease|increase|reduc|drop|overhead|discount|threshold|quantile|percentile|coverage|fps|speed|"
+    r"clip|ema|momentum",
     re.IGNORECASE,
 )
 _PROGRESS = re.compile(r"progress|train|step|epoch|fine.?tun|iteration|complete|status", re.IGNORECASE)
@@ -56,7 +62,8 @@ _SCHEDULE = re.compile(
 )
 _DONE = re.compile(r"\b(?:finished|completed?|done|ended|took|summary|end of)\b", re.IGNORECASE)
 _PAIR = re.compile(
-    rf"['\"](?P<key>[A-Za-z_][\w/. -]{{0,60}})['\"]\s{{0,3}}:\s{{0,3}}(?:['\"](?P<text>[^'\"]{{0,60}})['\"]|(?P<bare>{NUMBER}|null|None))",
+    rf"['\"](?P<key>[A-Za-z_][\w/. -]{{0,60}})['\"]\s{{0,3}}:\s{{0,3}}(?:['\"](?P<text>[^'\"]{{0,60}})['\"]|"
+    rf"(?P<bare>{NUMBER}|null|None))",
     re.IGNORECASE,
 )
 _IS_NUMBER = re.compile(rf"^(?:{NUMBER})$", re.IGNORECASE)
@@ -202,7 +209,7 @@ def _read_counts(text: str, into: Reading) -> str | None:
 
 def _is_stage(rest: str, total: int | None, text: str) -> bool:
     """`Step 2/4: Loading the models`: stages of a script, not steps of a training."""
-    words = re.match(r"\s?[\])]?\s?[:.–—-]\s?(?P<word>[A-Za-z]{3,30})\b(?!\s?[:=])", rest)
+    words = re.match(r"\s?[\])]?\s?[:.-]\s?(?P<word>[A-Za-z]{3,30})\b(?!\s?[:=])", rest)
     return bool(total and total <= 12 and words and loss_of(text) is None)
 
 

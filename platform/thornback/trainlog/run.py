@@ -266,14 +266,6 @@ class TrainingRun:
         track = self._track
         evident = reading.is_evidence or names_steps(reading.name) or self._matches(reading)
         if track and track.is_bar(reading):
-            if (
-                track.offset
-                and track.last == 0
-                and reading.n is not None
-                and reading.n >= track.offset
-                and not self._proven()
-            ):
-                track.offset = 0  # it counts from the very beginning after all and went past what was done
             track.last, track.evident = reading.n or 0, track.evident or evident
             return
         if track and track.evident and self._total and not evident and reading.total != self._total:
@@ -340,7 +332,7 @@ class TrainingRun:
             lr=reading.lr,
             epoch=reading.epoch if reading.epoch is not None else self._epoch,
             epochs=self._epochs,
-            eta_seconds=_rounded(eta, 1),
+            eta_seconds=_rounded(max(0.0, eta), 1) if eta is not None else None,
             text=reading.text,
         )
 
