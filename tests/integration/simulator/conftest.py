@@ -51,9 +51,18 @@ def rep(simulator: SimulatorServer) -> Iterator[Client]:
 def fal(simulator: SimulatorServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[fal_client.SyncClient]:
     """fal's client; its scheme is fixed, so four addresses of its module are set instead."""
     point_fal_at(simulator.url, monkeypatch)
+    uploads: list[httpx.Client] = []
+    make = fal_client.SyncClient._get_cdn_client
+
+    def remembered(client: fal_client.SyncClient) -> httpx.Client:
+        uploads.append(make(client))
+        return uploads[-1]
+
+    monkeypatch.setattr(fal_client.SyncClient, "_get_cdn_client", remembered)  # it leaves one open at each upload
     client = fal_client.SyncClient(key=simulator.fal_key)
     yield client
-    client._client.close()
+    for left in (client._client, *uploads):
+        left.close()
 
 
 def point_fal_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
