@@ -33,7 +33,7 @@ from thornback.node.record import NodeRecord
 from thornback.settings import Settings
 
 TOKEN = "r8_simulator"  # noqa: S105 - opens the simulator and nothing else
-SPEED = 25.0  # a training of half an hour in a minute
+SPEED = 40.0  # a training of half an hour in three quarters of a minute
 CHARACTER = "ada"
 PICTURES = 12
 STARTING_S = 20.0
@@ -103,7 +103,7 @@ def run_remote(node: NodeProcess, settings: Settings, output: Output) -> tuple[E
         images = _order(client, record, settings, image_spec(), output)
         if images.status is not JobStatus.COMPLETED:
             return _failed(images, record, output), record
-        _tell(client, record, training.id, images.id, output)
+        _tell(client, record, settings.storage, training.id, images.id, output)
     return Exit.OK, record
 
 
@@ -170,10 +170,10 @@ def _failed(job: Job, record: NodeRecord, output: Output) -> Exit:
     return exit_of_job(job.status)
 
 
-def _tell(client: Client, record: NodeRecord, training_id: str, images_id: str, output: Output) -> None:
-    files = [*client.artifacts(training_id), *client.artifacts(images_id)]
+def _tell(client: Client, record: NodeRecord, storage: str, training_id: str, images_id: str, output: Output) -> None:
+    weights, pictures = client.artifacts(training_id), client.items(images_id)
     training, images = client.get(training_id), client.get(images_id)
-    output.result({"training": training, "images": images, "files": files})
+    output.result({"training": training, "images": images, "weights": weights, "pictures": pictures})
     if output.json:
         return
     console = output.stdout
@@ -181,7 +181,9 @@ def _tell(client: Client, record: NodeRecord, training_id: str, images_id: str, 
     for job in (training, images):
         cost = f"   {job.cost_usd:.3f} USD" if job.cost_usd is not None else ""
         console.print(Text(f"{job.job_name:<20} {record.url}/#/jobs/{job.id}{cost}"), soft_wrap=True)
-    for file in files:
-        console.print(Text(f"  {file.type:<10} {file.uri}"), soft_wrap=True)
+    for file in weights:
+        console.print(Text(f"{file.type:<20} {file.uri}"), soft_wrap=True)
+    for picture in pictures:
+        console.print(Text(f"image {picture.item:<14} {storage}/{picture.storage_key}"), soft_wrap=True)
     console.print(Text(f"providers            {record.url}/api/v1/providers"), soft_wrap=True)
     console.print(Text(f"reports              {record.url}/api/v1/reports"), soft_wrap=True)

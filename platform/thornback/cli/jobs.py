@@ -194,6 +194,13 @@ def _resolve_data(config: dict[str, Any], output: Output) -> None:
             output.note(f"{name}: {config[name]}")
 
 
+def _reached(job: Job) -> str:
+    """Epochs, or images of a set; nothing for a run that has neither."""
+    if job.images_total:
+        return f"{job.images_done or 0}/{job.images_total}"
+    return f"{job.current_epoch}/{job.total_epochs}" if job.total_epochs else ""
+
+
 def _job_table(jobs: list[Job], *, wide: bool) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("job", "name", "status", "epoch", "%", "val loss", "val acc", "created"):
@@ -203,7 +210,7 @@ def _job_table(jobs: list[Job], *, wide: bool) -> Table:
             job.id if wide else short_id(job.id),
             Text(job.job_name),
             Text(job.status.value, style=STYLE[job.status]),
-            f"{job.current_epoch}/{job.total_epochs}",
+            _reached(job),
             f"{job.progress_percent:.0f}",
             number(job.val_loss),
             percent(job.val_accuracy),

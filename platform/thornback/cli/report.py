@@ -68,7 +68,8 @@ def render(answer: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = []
     if times["jobs"]:
         total = f", from order to end {_time(times['total_time'])}" if times["total_time"] is not None else ""
-        parts.append(Text(f"{times['jobs']} trainings took {_time(times['predict_time'])} on average{total}"))
+        count = "One training" if times["jobs"] == 1 else f"{times['jobs']} trainings"
+        parts.append(Text(f"{count} took {_time(times['predict_time'])} on average{total}"))
     parts += [_table(title, columns, answer[name]) for name, (title, columns) in _TABLES.items() if answer[name]]
     return Group(*parts) if parts else Text("nothing was trained in this time", style="dim")
 

@@ -20,7 +20,7 @@ from thornback.jobs.events import EventKind
 _LOG_LINES = 8
 _LABEL = 14  # columns of the metric names
 _STEPS = 2000  # of a run without epochs, kept for its curve
-_MARK = {"parsed": "read from the log", "estimated": "estimated"}
+_MARK = {"parsed": "by its log", "estimated": "estimated"}
 
 
 def _now() -> datetime:
@@ -71,7 +71,7 @@ class JobView:
             parts.append(job.stage or "")
             parts.append(f"epoch {job.current_epoch}/{job.total_epochs}" if job.total_epochs else "")
             parts.append(f"{job.images_done or 0} of {job.images_total} images" if job.images_total else "")
-            parts.append(_MARK.get(job.progress_origin or "", "") if job.provider else "")
+            parts.append(self._percent() if job.provider else "")
             parts.append(self._time_left())
         return ", ".join(part for part in parts if part)
 
@@ -125,6 +125,10 @@ class JobView:
                 spark = Text(sparkline(values, width=room, ascii_only=ascii_only), style="cyan")
                 grid.add_row(Text(label, style="dim"), value, spark, Text(remark, style="dim"))
         return [grid]
+
+    def _percent(self) -> str:
+        mark = _MARK.get(self.job.progress_origin or "", "")
+        return f"{self.job.progress_percent:.0f} %" + (f" {mark}" if mark else "")
 
     def _time_left(self) -> str:
         if self.job.eta_at is None:

@@ -147,12 +147,20 @@ def _as_lines(client: Client, job_id: str, output: Output, *, log: bool) -> Job:
             output.note(epoch_line(update.job, row))
         elif log:
             _echo_log(update, output)
-        # Without the parts that change all the time.
-        now = f"{update.job.status.value} {update.job.stage if update.job.status is JobStatus.RUNNING else ''}".strip()
+        now = _worth_a_line(update.job)
         if now != said and not update.job.is_final:
             said = now
             output.note(view.headline())
     return view.job
+
+
+def _worth_a_line(job: Job) -> str:
+    """Changes where a line is due: not with the parts that change all the time."""
+    if job.status is not JobStatus.RUNNING:
+        return job.status.value
+    # Epochs have lines of their own; without them a tenth of the way is due one.
+    tenths = "" if job.total_epochs else f"{job.progress_percent // 10:g}"
+    return f"{job.stage} {tenths}"
 
 
 def _echo_log(update: Update, output: Output) -> None:

@@ -12,10 +12,11 @@ const SHOWN_ELSEWHERE = new Set([
   "confusion_matrix", "dataset_size", "train_samples", "val_samples",
   "provider", "provider_id", "provider_url", "provider_version", "cost_estimate_usd", "cost_usd", "images_total",
   "images_done", "images_failed", "success_rate", "input_images_url", "trigger_word", "captioning", "training_steps",
-  "predict_time", "total_time",
+  "predict_time", "total_time", "dataset_address",
 ]);
 
 export function Artifacts({ job }) {
+  if (job.kind === "image_set" && job.artifacts.length === 0) return null; // its images are shown above
   return html`<section class="panel" aria-labelledby="artifacts">
     <div class="panel-head"><h2 id="artifacts">${text.artifacts}</h2></div>
     ${job.artifacts.length === 0
@@ -61,6 +62,7 @@ function shown(value) {
   if (typeof value === "number") return String(value); // as it was written
   if (typeof value === "boolean") return value ? strings.job.yes : strings.job.no;
   if (typeof value === "string") return value;
+  if (typeof value === "object" && Object.keys(value).length === 0) return html`<span class="muted">${strings.job.unset}</span>`;
   if (Array.isArray(value) && value.every((item) => typeof item !== "object")) return value.map(String).join(", ");
   return html`<code>${JSON.stringify(value)}</code>`;
 }

@@ -144,10 +144,10 @@ def test_a_run_at_a_provider_has_steps_and_no_epochs() -> None:
         values = {"train_loss": 1 / step}
         row = event(EventKind.METRICS, epoch=1, batch=step, phase="train", values=values)
         assert shown.apply(Update(job=shown.job, event=row)) is None
-    assert shown.headline() == "running, training, read from the log, 2:15 left"
+    assert shown.headline() == "running, training, 36 % by its log, 2:15 left"
     assert any("train loss" in line and "0.02564" in line and "█" in line for line in drawn(shown, 100))
 
 
 def test_a_set_counts_its_images() -> None:
     shown = view(backend="fal", provider="fal", stage="training", images_total=12, images_done=5)
-    assert shown.headline() == "running, training, 5 of 12 images"
+    assert shown.headline() == "running, training, 5 of 12 images, 0 %"
