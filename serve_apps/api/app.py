@@ -35,6 +35,7 @@ from serve_apps.api.routes import (
     seed,
     socket,
     webhooks,
+    wishes,
 )
 from serve_apps.api.tracking import Trackers, no_trackers
 from thornback.metrics.port import Recorder
@@ -72,8 +73,9 @@ def create_app(
         trackers=trackers,
     )
     app = _bare_app(context)
-    made = (jobs, items, remote, seed, metrics, logs, artifacts, events, kinds, image_sets, datasets)
-    for noun in (*made, providers, webhooks, reports, alerts, health):
+    made = (jobs, wishes, items, remote, seed, metrics, logs, artifacts, events, kinds, image_sets, datasets)
+    # webhooks come thick and fast; what stands first is found soonest
+    for noun in (webhooks, *made, providers, reports, alerts, health):
         app.include_router(noun.router, responses=openapi.PROBLEM)
     app.include_router(socket.router, prefix="/ws")
     # Only what no route matches is looked up among the console's files, so that a wrong method stays a 405.

@@ -87,7 +87,8 @@ def is_signed_with_secret(envelope: Envelope, secrets: Iterable[bytes]) -> bool:
     """HMAC-SHA256 with any of the secrets; compared in constant time, and all of them whatever matches."""
     good = False
     for secret in secrets:
-        expected = hmac.digest(secret, envelope.signed, "sha256")
+        # not hmac.digest: it gives the interpreter away even for a few bytes, and may wait for it to come back
+        expected = hmac.new(secret, envelope.signed, hashlib.sha256).digest()
         for signature in envelope.signatures:
             good |= hmac.compare_digest(expected, signature)
     return good
