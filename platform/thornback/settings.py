@@ -174,6 +174,11 @@ class Settings(BaseSettings):
         base, mark, query = self.storage.partition("?") if "://" in self.storage else (self.storage, "", "")
         return f"{base.rstrip('/')}/{job_id}{mark}{query}"
 
+    def cache_uri(self, name: str) -> str:
+        """Where runs keep what others can use as well."""
+        base, mark, query = self.storage.partition("?") if "://" in self.storage else (self.storage, "", "")
+        return f"{base.rstrip('/')}/caches/{name}{mark}{query}"
+
     def environment(self) -> dict[str, str]:
         """The variables that give another process the same settings (for Ray's runtime_env)."""
         values: dict[str, str] = {}

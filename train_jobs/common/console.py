@@ -11,7 +11,17 @@ from thornback.jobs.status import FailureReason
 from thornback.metrics.reporter import Reporter
 from train_jobs.common.layers import ReporterLayer
 
-_PRINTED_FACTS = ("device", "amp", "channels_last", "compile", "threads", "loader_processes")
+_PRINTED_FACTS = (
+    "device",
+    "amp",
+    "precision",
+    "channels_last",
+    "gradient_checkpointing",
+    "fsdp",
+    "compile",
+    "threads",
+    "loader_processes",
+)
 
 
 def say(line: str) -> None:

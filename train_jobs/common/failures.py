@@ -65,26 +65,26 @@ def classify(error: BaseException) -> Failure:
     Where workers disagree: our own errors first, then memory, then a lost process or machine, because
     whoever talked to it then fails as well, then any other exception.
     """
-    causes = list(_causes(error))
-    for cause in causes:
+    found = list(causes(error))
+    for cause in found:
         if isinstance(cause, ThornbackError):
             return Failure(_reason_of(cause), cause.message)
-    for cause in causes:
+    for cause in found:
         if isinstance(cause, MemoryError) or _OUT_OF_MEMORY.search(_text(cause)):
             return Failure(FailureReason.OUT_OF_MEMORY, _text(cause))
-    for cause in causes:
+    for cause in found:
         if _is_one_of(cause, _START_KINDS):
             return Failure(FailureReason.SUBMIT_FAILED, _text(cause))
-    lost = [cause for cause in causes if _is_one_of(cause, _LOST_KINDS)]
+    lost = [cause for cause in found if _is_one_of(cause, _LOST_KINDS)]
     for cause in lost:
         if _NODE_LOST.search(_text(cause)) or _PREEMPTED.search(type(cause).__name__):
             return Failure(FailureReason.NODE_LOST, _text(cause))
     if lost:
         return Failure(FailureReason.WORKER_LOST, _text(lost[0]))
-    own = [cause for cause in causes if not _PEER_LOST.search(_text(cause))]
+    own = [cause for cause in found if not _PEER_LOST.search(_text(cause))]
     if own:
         return Failure(FailureReason.EXCEPTION, _named(own[0]))
-    return Failure(FailureReason.WORKER_LOST, f"a worker lost its connection to another: {_text(causes[0])}")
+    return Failure(FailureReason.WORKER_LOST, f"a worker lost its connection to another: {_text(found[0])}")
 
 
 def _reason_of(error: ThornbackError) -> FailureReason:
@@ -97,17 +97,17 @@ def _reason_of(error: ThornbackError) -> FailureReason:
     return FailureReason.EXCEPTION
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """The exceptions inside Ray Train's: one of each worker, the controller's, what was raised in a task."""
     workers: Mapping[int, Any] | None = getattr(error, "worker_failures", None)
     if workers:
         for _, failure in sorted(workers.items()):
-            yield from _causes(failure)
+            yield from causes(failure)
         return
     for name in ("controller_failure", "health_check_failure", "_base_exc", "cause"):
         inner = getattr(error, name, None)
         if isinstance(inner, BaseException) and inner is not error:
-            yield from _causes(inner)
+            yield from causes(inner)
             return
     yield error
 

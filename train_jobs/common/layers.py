@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, SupportsFloat
 
 from thornback.jobs.events import Attempt
@@ -30,6 +31,10 @@ class ReporterLayer:
     def is_superseded(self) -> bool:
         """See Reporter."""
         return self._inner.is_superseded
+
+    def asked(self) -> Mapping[str, datetime]:
+        """See Reporter."""
+        return self._inner.asked()
 
     def metrics(self, *, epoch: int, phase: str, values: Mapping[str, SupportsFloat], batch: int | None = None) -> None:
         """See Reporter."""

@@ -10,6 +10,7 @@ from thornback.artifacts.files import join
 from thornback.jobs.convnext import TrainingConfig
 from thornback.jobs.events import Attempt
 from train_jobs.common.launch import TRAIN_NAME
+from train_jobs.common.tracking import MlflowTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,22 +34,9 @@ class RunFolder:
         """Event files."""
         return join(self.uri, "tensorboard")
 
-    @property
-    def result(self) -> str:
-        """Written last: where it is, the run has succeeded."""
-        return join(self.uri, "result.json")
-
     def artifact(self, name: str) -> str:
         """A file of the run's results."""
         return join(self.uri, name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MlflowTarget:
-    """Where the run is logged besides; the same MLflow run for every attempt."""
-
-    tracking_uri: str
-    run_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

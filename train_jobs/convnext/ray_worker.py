@@ -21,10 +21,10 @@ from thornback.metrics.reporter import Reporter, open_reporter
 from train_jobs.common.console import ConsoleReporter
 from train_jobs.common.ray_checkpoints import Codec, RayCheckpoints
 from train_jobs.common.snapshots import upload
+from train_jobs.common.tracking import TrackingReporter, open_sinks
 from train_jobs.convnext.checkpoint import Snapshot, read_snapshot, write_snapshot
 from train_jobs.convnext.choices import Choices, Machine, choose
 from train_jobs.convnext.plan import RunPlan
-from train_jobs.convnext.tracking import TrackingReporter, open_sinks
 
 
 def run_worker(job: dict[str, Any]) -> Any:
@@ -49,7 +49,9 @@ def run_worker(job: dict[str, Any]) -> Any:
             if group.is_first:
                 steps = math.ceil(len(dataset.train) / (plan.config.batch_size * group.world_size))
                 reporter = TrackingReporter(
-                    ConsoleReporter(base, is_captured=True), open_sinks(plan), steps_per_epoch=steps
+                    ConsoleReporter(base, is_captured=True),
+                    open_sinks(plan.folder.tensorboard, plan.mlflow),
+                    steps_per_epoch=steps,
                 )
             choices = _choose(plan, dataset, context.get_local_world_size())
             torch.set_num_threads(choices.threads)

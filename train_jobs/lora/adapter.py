@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from peft import LoraConfig as PeftConfig
-from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -78,39 +77,24 @@ def load(module: nn.Module, saved: Mapping[str, Tensor]) -> None:
             parameter.copy_(saved[name])
 
 
-def load_file_into(module: nn.Module, named: Mapping[str, Tensor]) -> None:
-    """Load what `file_tensors` wrote, for going on from a file."""
-    set_peft_model_state_dict(module, dict(named))
-
-
 def file_tensors(
-    parts: Mapping[str, nn.Module], family: Family, *, scale: float, dtype: torch.dtype, averaged: Mapping[str, Tensor]
+    weights: Mapping[str, Tensor], family: Family, *, scale: float, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """The tensors of the file: alpha folded, prefixes stripped, contiguous, under the family's names.
+    """The tensors of the file: alpha folded, contiguous, under the family's names.
 
     Args:
-        parts: component of the pipeline -> the module with the LoRA on it.
+        weights: as `weights` returned them; those of text encoders begin with the component's name.
         family: whose key format is taken.
         scale: alpha / rank.
-        dtype: bfloat16 or float16.
-        averaged: weights to write instead of the present ones, by the denoiser's names; empty: none.
+        dtype: of the file.
     """
     named: dict[TensorName, Tensor] = {}
-    for component, module in parts.items():
-        state: dict[str, Tensor] = get_peft_model_state_dict(module)
-        by_clean_name = {clean(key): tensor for key, tensor in state.items()}
-        for key, own in by_clean_name.items():
-            name = parse_name(f"{component}.{key}")
-            if name is None:
-                raise RuntimeError(f"{key} is a trained tensor that a LoRA file has no name for")
-            tensor = (
-                averaged.get(key.replace(".weight", ".default.weight"), own) if component == family.denoiser else own
-            )
-            tensor = tensor.detach().float().cpu() * (scale if name.part == "up" else 1.0)
-            named[name] = tensor.to(dtype).contiguous()
-    if family.key_format == "kohya":
-        return as_kohya(named)
-    return {name.diffusers(): tensor for name, tensor in named.items()}
+    for key, tensor in weights.items():
+        name = parse_name(key if key.startswith("text_encoder") else f"{family.denoiser}.{key}")
+        if name is None:
+            raise RuntimeError(f"{key} is a trained tensor that a LoRA file has no name for")
+        named[name] = (tensor.float() * (scale if name.part == "up" else 1.0)).to(dtype).contiguous()
+    return as_kohya(named) if family.key_format == "kohya" else {name.diffusers(): one for name, one in named.items()}
 
 
 def write_file(path: Path, tensors: Mapping[str, Tensor], lineage: Lineage) -> None:

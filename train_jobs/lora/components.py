@@ -6,6 +6,7 @@ a filled cache.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,17 @@ class BaseModel:
     def model_family(self) -> Family:
         """How to train it."""
         return FAMILIES[self.family]
+
+
+def be_quiet() -> None:
+    """Keep the libraries' bars out of the job's log: each loaded part would be several lines."""
+    import diffusers.utils.logging as of_diffusers
+    import transformers.utils.logging as of_transformers
+    from huggingface_hub.utils import disable_progress_bars
+
+    of_diffusers.disable_progress_bar()
+    of_transformers.disable_progress_bar()
+    disable_progress_bars()
 
 
 def find_base_model(source: str, *, revision: str | None, family: str) -> BaseModel:
@@ -79,11 +91,23 @@ def load_vae(base: BaseModel, *, device: torch.device, dtype: torch.dtype) -> nn
     return vae.to(device).requires_grad_(False).eval()
 
 
-def load_denoiser(base: BaseModel, *, device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, Mapping[str, Any]]:
-    """The denoiser, frozen, and the configuration of the scheduler that it was trained with."""
+def load_denoiser(
+    base: BaseModel, *, device: torch.device, dtype: torch.dtype, quantize: str = "none"
+) -> tuple[nn.Module, Mapping[str, Any]]:
+    """The denoiser, frozen, and the configuration of the scheduler that it was trained with.
+
+    Args:
+        base: what to load.
+        device: where to; quantized weights go to the GPU by themselves.
+        dtype: of the weights.
+        quantize: none, int8 or nf4.
+    """
     family = base.model_family
-    pipe = _pipeline(base, keep=(family.denoiser, "scheduler"), dtype=dtype)
+    options = {} if quantize == "none" else {"quantization_config": _quantization(family, quantize, dtype)}
+    pipe = _pipeline(base, keep=(family.denoiser, "scheduler"), dtype=dtype, **options)
     denoiser: nn.Module = getattr(pipe, family.denoiser)
+    if quantize != "none":
+        return denoiser.requires_grad_(False), dict(pipe.scheduler.config)
     return denoiser.to(device).requires_grad_(False), dict(pipe.scheduler.config)
 
 
@@ -96,12 +120,28 @@ def load_for_sampling(base: BaseModel, denoiser: nn.Module, vae: nn.Module) -> A
     return _with_vae_scale(pipe, vae)
 
 
-def _pipeline(base: BaseModel, *, keep: tuple[str, ...], dtype: torch.dtype | None) -> Any:
+def _quantization(family: Family, quantize: str, dtype: torch.dtype) -> Any:
+    if importlib.util.find_spec("bitsandbytes") is None or not torch.cuda.is_available():
+        problem = f"{quantize} needs a GPU and bitsandbytes (pip install bitsandbytes) on every worker"
+        raise InvalidInput.field("config.quantize_base", problem)
+    from diffusers import PipelineQuantizationConfig
+
+    options: dict[str, Any] = {"load_in_8bit": True}
+    if quantize == "nf4":
+        options = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+    backend = "bitsandbytes_8bit" if quantize == "int8" else "bitsandbytes_4bit"
+    return PipelineQuantizationConfig(
+        quant_backend=backend, quant_kwargs=options, components_to_quantize=[family.denoiser]
+    )
+
+
+def _pipeline(base: BaseModel, *, keep: tuple[str, ...], dtype: torch.dtype | None, **options: Any) -> Any:
     import diffusers
 
     kind: Any = getattr(diffusers, base.model_family.pipeline)
     left_out = {name: None for name in _components(kind) if name not in keep}
-    options: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
+    if dtype is not None:
+        options["dtype"] = dtype
     try:
         return kind.from_pretrained(
             base.source, revision=base.revision, local_files_only=base.revision is None, **options, **left_out

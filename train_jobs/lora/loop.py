@@ -61,6 +61,14 @@ class Gallery(Protocol):
         ...
 
 
+class Shelf(Protocol):
+    """Where the LoRA files of checkpoints go."""
+
+    def put(self, step: int, epochs: int, weights: Weights) -> None:
+        """Keep the file of a step."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a run came to."""
@@ -90,13 +98,14 @@ class Training:
         *,
         sampler: Sampler | None,
         gallery: Gallery,
+        shelf: Shelf,
         wishes: Wishes,
         stop: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config, self.examples, self.encoded, self.learner = config, examples, encoded, learner
         self.group, self.reporter, self.checkpoints = group, reporter, checkpoints
-        self.sampler, self.gallery, self.wishes, self.stop = sampler, gallery, wishes, stop
+        self.sampler, self.gallery, self.shelf, self.wishes, self.stop = sampler, gallery, shelf, wishes, stop
 
         self.plan = Plan(
             examples.train,
@@ -189,6 +198,10 @@ class Training:
         }
         self.reporter.metrics(epoch=self.epoch, batch=state.step, phase="train", values=values)
         self.report_progress()
+        self.reporter.log(
+            f"step {state.step}/{self.steps}  loss {mean:.4f}  lr {state.learning_rate:.2e}  "
+            f"{values['seconds_per_step']:.3g} s/step"
+        )
 
     def collect(self) -> None:
         """Bring the sum of losses, over all workers, into the state. Waits for the device."""
@@ -207,6 +220,7 @@ class Training:
         if not math.isfinite(loss):
             raise diverged(state.step)
         self.reporter.metrics(epoch=self.epoch, batch=state.step, phase="val", values={"val_loss": loss})
+        self.reporter.log(f"step {state.step}/{self.steps}  val_loss {loss:.4f}")
         if state.watch.see(state.step, loss):
             self.best = self.learner.best_weights() if self.group.is_first else {}
         if state.watch.is_over(config.early_stop_patience) and not state.is_finished:
@@ -248,6 +262,8 @@ class Training:
             )
         with self.pace.pausing():
             self.checkpoints.save(f"step-{state.step:08d}", snapshot, score=NEVER_BEST if score is None else score)
+            if self.group.is_first and not state.is_finished:
+                self.shelf.put(state.step, self.epoch, self.learner.best_weights())
 
     def order(self) -> int:
         """What this worker would tell the others; only rank 0 is asked."""

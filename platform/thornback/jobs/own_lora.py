@@ -134,7 +134,7 @@ class LoraConfig(BaseModel):
         Literal["auto", "ddp", "fsdp"], Field(description="auto: FSDP where the base does not fit on one device.")
     ] = "auto"
     precision: Annotated[
-        Literal["auto", "bf16", "fp16", "fp32"], Field(description="Of the base; auto: bf16 on a GPU, fp32 on a CPU.")
+        Literal["auto", "bf16", "fp32"], Field(description="Of the base; auto: bf16 on a GPU, fp32 on a CPU.")
     ] = "auto"
     quantize_base: Annotated[
         Literal["none", "int8", "nf4"], Field(description="Buys memory, not speed; needs bitsandbytes and a GPU.")

@@ -5,23 +5,27 @@ from pathlib import Path
 import pytest
 
 from tests.unit.train_jobs.helpers import Story, small_config
-from thornback.settings import Settings
-from train_jobs.convnext.plan import RunFolder
-from train_jobs.convnext.prepare import prepare_mlflow
-from train_jobs.convnext.tracking import MlflowSink, TrackingReporter
+from train_jobs.common.tracking import MlflowSink, MlflowTarget, TrackingReporter, prepare_mlflow
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # MLflow's own
+
+
+def prepare(folder: Path, tracking_uri: str | None) -> MlflowTarget | None:
+    return prepare_mlflow(
+        tracking_uri,
+        experiment="radio",
+        parameters=small_config("x").model_dump(mode="json"),
+        note_uri=str(folder / "run" / "mlflow_run_id"),
+        name="my job",
+    )
 
 
 def test_every_attempt_logs_to_the_same_run(tmp_path: Path) -> None:
     from mlflow.tracking import MlflowClient
 
-    settings = Settings(home=tmp_path, mlflow_tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
-    config = small_config("x", mlflow_experiment="radio")
-    folder = RunFolder(uri=str(tmp_path / "run"))
-    target = prepare_mlflow(settings, config, folder, "my job")
+    target = prepare(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert target is not None
-    assert prepare_mlflow(settings, config, folder, "my job") == target
+    assert prepare(tmp_path, target.tracking_uri) == target
 
     reporter = TrackingReporter(Story(), [MlflowSink(target)], steps_per_epoch=10)
     reporter.metrics(epoch=1, phase="train", values={"train_loss": 2.0}, batch=4)
@@ -40,5 +44,4 @@ def test_every_attempt_logs_to_the_same_run(tmp_path: Path) -> None:
 
 
 def test_no_server_no_run(tmp_path: Path) -> None:
-    folder = RunFolder(uri=str(tmp_path))
-    assert prepare_mlflow(Settings(home=tmp_path), small_config("x"), folder, "my job") is None
+    assert prepare(tmp_path, None) is None

@@ -12,8 +12,8 @@ from tests.fixtures.s3 import S3Server
 from tests.unit.train_jobs.helpers import Story
 from thornback.artifacts.files import locate
 from train_jobs.common.console import ConsoleReporter
+from train_jobs.common.tracking import Sink, TensorBoardSink, TrackingReporter
 from train_jobs.convnext.pace import Pace
-from train_jobs.convnext.tracking import Sink, TensorBoardSink, TrackingReporter
 
 
 class Clock:

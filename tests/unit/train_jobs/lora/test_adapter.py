@@ -98,9 +98,7 @@ def test_the_file_is_the_training(name: str, folder: Path, tmp_path: Path) -> No
     family = base.model_family
     denoiser = trained_denoiser(base)
     file = tmp_path / "lora.safetensors"
-    tensors = adapter.file_tensors(
-        {family.denoiser: denoiser}, family, scale=ALPHA / RANK, dtype=torch.float32, averaged={}
-    )
+    tensors = adapter.file_tensors(adapter.weights(denoiser), family, scale=ALPHA / RANK, dtype=torch.float32)
     adapter.write_file(file, tensors, lineage(name))
 
     before = whole_pipeline(base)
@@ -126,7 +124,7 @@ def test_both_key_formats_of_a_unet_mean_the_same(name: str, folder: Path, tmp_p
     base = base_of(folder, name)
     family = base.model_family
     tensors = adapter.file_tensors(
-        {"unet": trained_denoiser(base)}, family, scale=ALPHA / RANK, dtype=torch.float32, averaged={}
+        adapter.weights(trained_denoiser(base)), family, scale=ALPHA / RANK, dtype=torch.float32
     )
     kohya, dotted, back = (tmp_path / f"{kind}.safetensors" for kind in ("kohya", "dotted", "back"))
     adapter.write_file(kohya, tensors, lineage(name))
@@ -147,7 +145,7 @@ def test_both_key_formats_of_a_unet_mean_the_same(name: str, folder: Path, tmp_p
 def test_a_transformer_has_no_kohya_names(folder: Path, tmp_path: Path) -> None:
     base = base_of(folder, "flux1")
     tensors = adapter.file_tensors(
-        {"transformer": trained_denoiser(base)}, base.model_family, scale=1.0, dtype=torch.bfloat16, averaged={}
+        adapter.weights(trained_denoiser(base)), base.model_family, scale=1.0, dtype=torch.bfloat16
     )
     file = tmp_path / "lora.safetensors"
     adapter.write_file(file, tensors, lineage("flux1"))

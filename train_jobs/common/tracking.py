@@ -9,20 +9,28 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Protocol, SupportsFloat
+from typing import Any, Protocol, SupportsFloat
 
 from thornback.artifacts.files import join, locate
 from thornback.log import get_logger
 from thornback.metrics.reporter import Reporter
 from train_jobs.common.layers import ReporterLayer
-from train_jobs.convnext.plan import MlflowTarget, RunPlan
 
 _log = get_logger("tracking")
 
 UPLOAD_S = 30.0  # event files on s3:// are at most so old
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlflowTarget:
+    """Where the run is logged besides; the same MLflow run for every attempt."""
+
+    tracking_uri: str
+    run_id: str
 
 
 class Sink(Protocol):
@@ -89,12 +97,45 @@ class MlflowSink:
         """See Sink."""
 
 
-def open_sinks(plan: RunPlan) -> list[Sink]:
+def open_sinks(tensorboard_uri: str, mlflow: MlflowTarget | None) -> list[Sink]:
     """TensorBoard always, MLflow where the driver has set it up."""
-    sinks: list[Sink] = [TensorBoardSink(plan.folder.tensorboard)]
-    if plan.mlflow is not None:
-        sinks.append(MlflowSink(plan.mlflow))
+    sinks: list[Sink] = [TensorBoardSink(tensorboard_uri)]
+    if mlflow is not None:
+        sinks.append(MlflowSink(mlflow))
     return sinks
+
+
+def prepare_mlflow(
+    tracking_uri: str | None, *, experiment: str | None, parameters: Mapping[str, Any], note_uri: str, name: str
+) -> MlflowTarget | None:
+    """An MLflow run for this job, the same one for each attempt; None where no server is set.
+
+    Args:
+        tracking_uri: of the server.
+        experiment: its name; None: thornback.
+        parameters: logged once.
+        note_uri: a file in the run's folder that remembers the MLflow run.
+        name: of the run.
+
+    Raises:
+        whatever MLflow raises where its server cannot be used: it was asked for, so its lack ends the run.
+    """
+    if tracking_uri is None:
+        return None
+    from mlflow.tracking import MlflowClient  # an extra, and a second to import
+
+    note = locate(note_uri)
+    if note.exists():
+        return MlflowTarget(tracking_uri=tracking_uri, run_id=note.read_bytes().decode())
+    client = MlflowClient(tracking_uri=tracking_uri)
+    experiment = experiment or "thornback"
+    known = client.get_experiment_by_name(experiment)
+    experiment_id = known.experiment_id if known else client.create_experiment(experiment)
+    run_id: str = client.create_run(experiment_id, run_name=name).info.run_id
+    for key, value in parameters.items():
+        client.log_param(run_id, key, value)
+    note.write_bytes(run_id.encode())
+    return MlflowTarget(tracking_uri=tracking_uri, run_id=run_id)
 
 
 class TrackingReporter(ReporterLayer):

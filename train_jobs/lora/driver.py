@@ -1,0 +1,240 @@
+"""The driver of one run: look at base model and data, launch, retry what was lost, publish. Takes no GPU."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from thornback.artifacts.files import join, locate
+from thornback.datasets.captioned import ImageIndex, look, open_images, refuse_broken
+from thornback.datasets.image_zip import is_picture
+from thornback.errors import DataError, InvalidInput, TrainingFailed
+from thornback.jobs.events import Attempt
+from thornback.jobs.spec import JobSpec, LoraSpec, parse_spec
+from thornback.metrics.actor import connect
+from thornback.metrics.reporter import NullReporter, Reporter, open_reporter
+from thornback.settings import Settings, load_settings
+from train_jobs.common.console import ConsoleReporter, say
+from train_jobs.common.driver import EXIT_OK, EXIT_USAGE, RunDriver
+from train_jobs.common.failures import causes
+from train_jobs.common.launch import Launcher, wants_gpu
+from train_jobs.common.tracking import prepare_mlflow
+from train_jobs.lora.plan import RunPlan
+
+
+def run_job(job_id: str, *, attempt: int) -> int:
+    """Run a job of the platform. Returns the exit code."""
+    settings = load_settings()
+    ray.init(namespace=settings.namespace)
+    state = asyncio.run(connect(settings).job(job_id))
+    if state.final is not None or state.cancel_requested:
+        return EXIT_OK
+    number = Attempt(attempt)
+    reporter = open_reporter(job_id, attempt=number, rank=-1, namespace=settings.namespace)
+    driver = LoraDriver(
+        spec=_lora(parse_spec(state.spec)),
+        settings=settings,
+        run_uri=settings.run_uri(job_id),
+        reporter=ConsoleReporter(reporter, is_captured=False),
+        job_id=job_id,
+        attempt=number,
+        resume_from=state.resume_from,
+    )
+    return driver.main()
+
+
+def run_alone(config_file: str, *, output: str | None) -> int:
+    """Run a configuration without a platform. Returns the exit code."""
+    try:
+        settings = load_settings()
+        spec = read_spec(Path(config_file))
+    except InvalidInput as error:
+        say(f"!! {error}")
+        return EXIT_USAGE
+    uri = output or join(settings.storage, spec.job_name)
+    if "://" not in uri:
+        uri = str(Path(uri).expanduser().absolute())
+    # Only a Ray that was named: one that merely runs on this machine may belong to somebody else.
+    address = settings.ray_address or os.environ.get("RAY_ADDRESS")
+    ray.init(address=address or "local", namespace=settings.namespace)
+    driver = LoraDriver(
+        spec=spec,
+        settings=settings,
+        run_uri=uri,
+        reporter=ConsoleReporter(NullReporter(), is_captured=False),
+        is_ray_own=address is None,
+    )
+    return driver.main()
+
+
+def read_spec(path: Path) -> LoraSpec:
+    """A whole job, or only its configuration; then the job is named after the file.
+
+    Raises:
+        InvalidInput: not there, no JSON, or a field is wrong.
+    """
+    try:
+        body = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidInput.field("config", f"{path} cannot be read: {error}") from error
+    if not isinstance(body, dict):
+        raise InvalidInput.field("config", f"{path} holds no JSON object")
+    whole = body if "job_name" in body else {"job_name": path.stem, "config": body}
+    return _lora(parse_spec({"kind": "lora", **whole}))
+
+
+def _lora(spec: JobSpec) -> LoraSpec:
+    if not isinstance(spec, LoraSpec):
+        raise InvalidInput.field("kind", f"this runs lora on our own GPUs and no {spec.kind} on {spec.backend}")
+    return spec
+
+
+def _train(job: dict[str, Any]) -> Any:
+    """Runs in each worker; torch is loaded there and not in the driver."""
+    from train_jobs.lora.ray_worker import run_worker
+
+    return run_worker(job)
+
+
+class LoraDriver(RunDriver[RunPlan]):
+    """One run, from its specification to its end."""
+
+    def __init__(
+        self,
+        *,
+        spec: LoraSpec,
+        settings: Settings,
+        run_uri: str,
+        reporter: Reporter,
+        job_id: str | None = None,
+        attempt: Attempt | None = None,
+        resume_from: str | None = None,
+        is_ray_own: bool = False,
+    ) -> None:
+        super().__init__(
+            run_uri=run_uri,
+            reporter=reporter,
+            attempt=attempt or Attempt(),
+            max_retries=spec.max_retries,
+            is_ray_own=is_ray_own,
+        )
+        self.spec, self.settings, self.job_id, self.resume_from = spec, settings, job_id, resume_from
+
+    def launcher(self) -> Launcher:
+        """See RunDriver."""
+        return Launcher(_train)
+
+    def with_attempt(self, plan: RunPlan, attempt: Attempt, resume_from: str | None) -> RunPlan:
+        """See RunDriver."""
+        return replace(plan, attempt=attempt, resume_from=resume_from)
+
+    def prepare(self) -> RunPlan:
+        """See RunDriver."""
+        from train_jobs.lora.components import find_base_model  # torch and diffusers: seconds of imports
+
+        config, name = self.spec.config, self.spec.job_name
+        self.reporter.stage("looking for the base model")
+        base = find_base_model(config.base_model, revision=config.revision, family=config.family)
+        self.reporter.describe(
+            base_model=base.source, base_revision=base.revision, family=base.family, base_licence=base.licence
+        )
+        mlflow = prepare_mlflow(
+            self.settings.mlflow_tracking_uri,
+            experiment=None,
+            parameters=config.model_dump(mode="json"),
+            note_uri=join(self.run_uri, "mlflow_run_id"),
+            name=name,
+        )
+        if mlflow is not None:
+            self.reporter.describe(mlflow_run_id=mlflow.run_id)
+        plan = RunPlan(
+            job_id=self.job_id,
+            job_name=name,
+            config=config,
+            base=base,
+            run_uri=self.run_uri,
+            cache_uri=self.settings.cache_uri("lora"),
+            storage=self.settings.storage,
+            attempt=self.attempt,
+            namespace=self.settings.namespace,
+            on_gpu=wants_gpu(config),
+            resume_from=self.resume_from,
+            mlflow=mlflow,
+        )
+        self.check_data(plan)
+        return plan
+
+    def check_data(self, plan: RunPlan) -> None:
+        """Read every image once and write down what there is; a later attempt reads that instead."""
+        from train_jobs.lora.shots import make_examples
+
+        config = plan.config
+        self.reporter.stage("checking data")
+        index = self.index(plan.index, config.dataset, masks=config.masks, setting="config.max_broken_share")
+        extra = None
+        if config.regularisation is not None:
+            extra = self.index(plan.regularisation_index, config.regularisation, setting="config.regularisation")
+        _, report = make_examples(config, index, extra, multiple=plan.base.model_family.pixel_multiple)
+        for line in report.lines():
+            self.reporter.log(f"   {line}")
+        self.reporter.describe(
+            dataset_size=len(index.images),
+            train_samples=report.images,
+            val_samples=report.held_out,
+            images_dropped=dict(report.dropped),
+            images_too_small=dict(report.too_small),
+            buckets=dict(report.buckets),
+            dataset_sha256=index.sha256,
+            sample_prompts=config.sample_prompts,
+        )
+
+    def index(self, uri: str, source: str, *, setting: str, masks: str | None = None) -> ImageIndex:
+        """The images of a source, as the first attempt found them. Raises DataError."""
+        place = locate(uri)
+        if place.exists():
+            return ImageIndex.from_json(place.read_bytes())
+        config = self.spec.config
+        address = self.address(source)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                files = open_images(address, storage=self.settings.storage, into=Path(folder))
+                mask_names = [] if masks is None else [entry.path for entry in locate(masks).files()]
+                index = look(
+                    files,
+                    source=address,
+                    trigger_word=config.trigger_word,
+                    default_caption=config.default_caption,
+                    masks=[name for name in mask_names if is_picture(name)],
+                )
+            except DataError as error:
+                raise DataError.field("config.dataset", f"{source}: {error}") from error
+        refuse_broken(index, most=config.max_broken_share, setting=setting)
+        place.write_bytes(index.as_json())
+        return index
+
+    def address(self, source: str) -> str:
+        """Where a source lies, for workers that start in other folders."""
+        if "://" in source or source.startswith("upload:"):
+            return source
+        return str(Path(source).expanduser().absolute())
+
+    def mend(self, plan: RunPlan, error: BaseException) -> RunPlan | None:
+        """Out of memory with checkpointing left to us: once more with it on."""
+        for cause in causes(error):
+            if isinstance(cause, TrainingFailed) and cause.details.get("retry_with_checkpointing"):
+                self.reporter.log("out of memory: going on with gradient checkpointing")
+                return replace(plan, config=plan.config.model_copy(update={"gradient_checkpointing": True}))
+        return None
+
+    def publish(self, plan: RunPlan, outcome: Any) -> dict[str, Any]:
+        """See RunDriver."""
+        from train_jobs.lora.publish import publish
+
+        return publish(plan, outcome)

@@ -1,0 +1,78 @@
+"""How much device memory each phase took, and what to do when it was not enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import torch
+
+from thornback.errors import TrainingFailed
+from thornback.jobs.own_lora import LoraConfig
+from thornback.jobs.status import FailureReason
+from train_jobs.lora.choices import GIB, Choices
+
+
+class Peaks:
+    """The greatest use of each phase: of the GPU where there is one, else of the process."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._peaks: dict[str, int] = {}
+
+    def phase(self, name: str) -> None:
+        """A phase has ended."""
+        if self._device.type == "cuda":
+            self._peaks[name] = torch.cuda.max_memory_allocated(self._device)
+            torch.cuda.reset_peak_memory_stats(self._device)
+        else:
+            self._peaks[name] = psutil.Process().memory_info().rss  # at the end; a process has no peak to reset
+
+    def as_dict(self) -> dict[str, int]:
+        """Phase -> bytes."""
+        return dict(self._peaks)
+
+
+@contextmanager
+def explain_out_of_memory(config: LoraConfig, choices: Choices, device: torch.device) -> Iterator[None]:
+    """Turn a failed allocation into what was needed, what there was, and which switch helps.
+
+    Raises:
+        TrainingFailed: `details["retry_with_checkpointing"]` is True where that has not been tried and may be.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        told = _told(device)
+        can_checkpoint = config.gradient_checkpointing is None and not choices.checkpointing.on
+        raise TrainingFailed(
+            f"{str(error).splitlines()[0]} {told} To make it fit: {advice(config, choices)}",
+            reason=FailureReason.OUT_OF_MEMORY.value,
+            retryable=False,
+            retry_with_checkpointing=can_checkpoint,
+        ) from error
+
+
+def advice(config: LoraConfig, choices: Choices) -> str:
+    """Which switches save memory, the cheapest first."""
+    switches = []
+    if not choices.checkpointing.on:
+        switches.append("gradient_checkpointing: true (slower by a third or more)")
+    if config.batch_size > 1:
+        switches.append(f"batch_size: 1 with gradient_accumulation: {config.batch_size * config.gradient_accumulation}")
+    if len(config.resolution) > 1 or max(config.resolution) > 512:
+        switches.append(f"resolution: [{min(512, *config.resolution)}]")
+    if config.quantize_base == "none":
+        switches.append("quantize_base: int8 or nf4")
+    if config.devices > 1 and not choices.shard.on:
+        switches.append("strategy: fsdp")
+    return "; ".join(switches) or "a device with more memory"
+
+
+def _told(device: torch.device) -> str:
+    if device.type != "cuda":
+        return ""
+    free, total = torch.cuda.mem_get_info(device)
+    used = torch.cuda.memory_allocated(device)
+    return f"({used / GIB:.1f} GiB in use, {free / GIB:.1f} free of {total / GIB:.1f}.)"
