@@ -121,6 +121,7 @@ class Job(JobSummary):
     mlflow_run_id: str | None
     resume_from: str | None
     retry_message: str | None = Field(description="Why the present attempt was needed.")
+    asked: dict[str, datetime] = Field(description="When `save`, `sample` and `finish` were asked for last.")
     facts: dict[str, Any] = Field(description="What the run found out about itself.")
     artifacts: list[ArtifactOut]
 
@@ -176,6 +177,12 @@ class Deleting(Wire):
 
 class CancelAnswer(Wire):
     """The job as it stands; it becomes `cancelled` when its workers have ended."""
+
+    job: Job
+
+
+class AskAnswer(Wire):
+    """The job as it stands; `asked` has the request, which the run carries out after its present step."""
 
     job: Job
 

@@ -82,6 +82,7 @@ def full(row: JobRow, now: datetime) -> Job:
         onnx_model_path=job.artifact_uri("onnx"),
         resume_from=job.resume_from,
         retry_message=job.retry_message,
+        asked=dict(job.asked),
         facts={name: fact.value for name, fact in sorted(job.facts.items())},
         artifacts=artifacts(job),
     )

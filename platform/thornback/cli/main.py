@@ -21,6 +21,7 @@ from thornback.cli import (
     trainlog,
     watch,
     webhook,
+    wishes,
 )
 from thornback.cli.exits import HELP, exit_of_error
 from thornback.cli.output import Output
@@ -64,6 +65,7 @@ def _root(
 platform_commands.register(app)
 demo.register(app)
 jobs.register(app)
+wishes.register(app)
 image_sets.register(app)
 watch.register(app)
 data.register(app)

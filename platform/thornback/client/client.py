@@ -37,6 +37,7 @@ from thornback.client.stream import STATUS, ReconnectingStream
 from thornback.client.upload import send_dataset
 from thornback.client.watch import watch_job
 from thornback.errors import ThornbackError
+from thornback.jobs.wishes import Wish
 
 JOBS = "/api/v1/training/jobs"
 WEBHOOKS = "/api/v1/webhooks"
@@ -156,6 +157,25 @@ class Client:
     def cancel(self, job_id: str) -> Job:
         """Ask a job to stop; its checkpoint stays. Raises JobNotFound, JobIsFinal."""
         return Job.model_validate(self._call("POST", f"{JOBS}/{job_id}/cancel")["job"])
+
+    def ask(self, job_id: str, wish: Wish) -> Job:
+        """Ask a running LoRA training to save, to draw samples, or to end with its result kept, after its step.
+
+        Raises JobNotFound, JobIsFinal, Conflict where it does not run yet or is of a kind that does not listen.
+        """
+        return Job.model_validate(self._call("POST", f"{JOBS}/{job_id}/{wish}")["job"])
+
+    def save(self, job_id: str) -> Job:
+        """Ask for a checkpoint and its LoRA file now; see `ask`."""
+        return self.ask(job_id, Wish.SAVE)
+
+    def sample(self, job_id: str) -> Job:
+        """Ask for pictures now; see `ask`."""
+        return self.ask(job_id, Wish.SAMPLE)
+
+    def finish(self, job_id: str) -> Job:
+        """Ask it to end now and to publish what it has; see `ask`."""
+        return self.ask(job_id, Wish.FINISH)
 
     def retry(self, job_id: str, *, from_checkpoint: bool = True) -> Job:
         """Make a new job like one that ended; it goes on from the last checkpoint unless told otherwise.

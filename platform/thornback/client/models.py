@@ -86,6 +86,7 @@ class Job(_Answer):
     retry_message: str | None = None
     failure: str | None = None
     error_message: str | None = None
+    asked: Mapping[str, datetime] = {}  # when save, sample and finish were asked for last
     facts: Mapping[str, Any] = {}  # what the run stated about itself: class_names, confusion_matrix, …
 
     @property

@@ -31,6 +31,7 @@ class EventKind(StrEnum):
     ITEM = "item"  # an order at a provider: item, order, status, provider, provider_id, …; see items.py
     ARTIFACT = "artifact"  # attempt, restart, name, type, uri, size_bytes, sha256
     CANCEL_REQUESTED = "cancel_requested"  # user, delete
+    ASKED = "asked"  # user, what: a Wish, for the run that goes on
     RETRIED = "retried"  # attempt, restart, reason, message
     SUCCEEDED = "succeeded"  # attempt, summary{…}
     FAILED = "failed"  # attempt, reason, message
@@ -110,6 +111,10 @@ class EventFactory:
             user=user,
             delete=delete,
         )
+
+    def asked(self, what: str, *, user: str, at: datetime) -> JobEvent:
+        """A `Wish` for the running job; each request is one of its own."""
+        return self._event("api", f"asked:{what}:{at.timestamp():.6f}", EventKind.ASKED, at, user=user, what=what)
 
     def pending(self, attempt: Attempt, *, reason: str, at: datetime) -> JobEvent:
         """It does not fit now, because of `reason`."""
@@ -215,7 +220,8 @@ class EventFactory:
             provider: who has the order.
             at: when, by the provider's clock where it says so.
             provider_id: the provider's id, as soon as it is known.
-            facts: for an end `via`, `error`, `outputs`; for `stored` `uri`, `content_type`, `size_bytes`, `sha256`.
+            facts: for an end `via`, `heard_at` (by our clock, ISO 8601), `error`, `outputs`; for `stored` `uri`,
+                `content_type`, `size_bytes`, `sha256`.
         """
         step = "end" if status in _ITEM_ENDS else status
         data = {

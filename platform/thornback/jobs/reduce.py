@@ -28,6 +28,7 @@ from thornback.jobs.state import (
     Mark,
 )
 from thornback.jobs.status import FailureReason, JobStatus
+from thornback.jobs.wishes import Wish
 
 # What a run may report before it has succeeded; 100 belongs to success alone.
 MAX_RUNNING_PERCENT = 99.0
@@ -182,6 +183,11 @@ def _cancel_requested(job: JobState, event: JobEvent) -> JobState:
     return replace(job, cancel_requested=True, delete_requested=job.delete_requested or event.data["delete"])
 
 
+def _asked(job: JobState, event: JobEvent) -> JobState:
+    what = Wish(event.data["what"]).value
+    return replace(job, asked={**job.asked, what: max(job.asked.get(what, event.at), event.at)})
+
+
 def _succeeded(job: JobState, event: JobEvent) -> JobState:
     return _end(job, event, JobStatus.COMPLETED)
 
@@ -246,6 +252,7 @@ _FOLDS: Mapping[EventKind, Callable[[JobState, JobEvent], JobState]] = {
     EventKind.ITEM: _unchanged,
     EventKind.ARTIFACT: _artifact,
     EventKind.CANCEL_REQUESTED: _cancel_requested,
+    EventKind.ASKED: _asked,
     EventKind.RETRIED: _retried,
     EventKind.SUCCEEDED: _succeeded,
     EventKind.FAILED: _failed,

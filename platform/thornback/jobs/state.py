@@ -85,6 +85,7 @@ class JobState:
     final: JobStatus | None = None
     cancel_requested: bool = False
     delete_requested: bool = False
+    asked: Mapping[str, datetime] = field(default_factory=dict)  # the newest request of each Wish
     started_at: datetime | None = None
     completed_at: datetime | None = None
 

@@ -43,7 +43,14 @@ OPERATION_WEIGHT = 20
 
 # Calls of nothing but these go ahead of the bulk of metrics and logs.
 URGENT_KINDS = frozenset(
-    {EventKind.CREATED, EventKind.PENDING, EventKind.SCHEDULED, EventKind.RETRIED, EventKind.CANCEL_REQUESTED}
+    {
+        EventKind.CREATED,
+        EventKind.PENDING,
+        EventKind.SCHEDULED,
+        EventKind.RETRIED,
+        EventKind.CANCEL_REQUESTED,
+        EventKind.ASKED,
+    }
 )
 
 # How often a database that was away is looked for while nobody calls.
@@ -320,6 +327,7 @@ class Committer:
             cursor=self._cursor,
             cancel=self._standing.asked_to_stop(call.job_ids),
             superseded=superseded,
+            asked={} if call.speaker is None else self._standing.asked(call.speaker),
         )
 
     def _ensure_settled(self) -> None:

@@ -52,6 +52,8 @@ class Ack:
     # the speaker's job, where nobody waits for this run any more: a newer attempt exists, or the job
     # failed, was cancelled or is gone
     superseded: frozenset[str] = frozenset()
+    # of the speaker's job: when each Wish was asked for last, those for an earlier run included
+    asked: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, NoReturn, Protocol, SupportsFloat
 
 from thornback.jobs.events import Attempt, EventFactory, JobEvent
@@ -49,6 +50,10 @@ class Reporter(Protocol):
     @property
     def is_superseded(self) -> bool:
         """Another run has taken over, or the job is over: end and write nothing."""
+        ...
+
+    def asked(self) -> Mapping[str, datetime]:
+        """When each `Wish` was asked for last, by the clock of who took it; those for an earlier run included."""
         ...
 
     def metrics(self, *, epoch: int, phase: str, values: Mapping[str, SupportsFloat], batch: int | None = None) -> None:
@@ -126,6 +131,10 @@ class NullReporter:
         """Never."""
         return False
 
+    def asked(self) -> Mapping[str, datetime]:
+        """Nothing."""
+        return {}
+
     def metrics(self, *, epoch: int, phase: str, values: Mapping[str, SupportsFloat], batch: int | None = None) -> None:
         """See Reporter."""
 
@@ -183,6 +192,7 @@ class ActorReporter:
         self._pid = os.getpid()
         self._cancelled = False
         self._superseded = False
+        self._asked: Mapping[str, datetime] = {}
         self._closed = False
         heartbeat_s = HEARTBEAT_S if self._tells else SILENT_RANK_HEARTBEAT_S
         self._shipper = Shipper(self._outbox, send, heartbeat_s=heartbeat_s, heard=self._hear)
@@ -202,6 +212,10 @@ class ActorReporter:
     def is_superseded(self) -> bool:
         """See Reporter."""
         return self._superseded
+
+    def asked(self) -> Mapping[str, datetime]:
+        """See Reporter."""
+        return self._asked
 
     def metrics(self, *, epoch: int, phase: str, values: Mapping[str, SupportsFloat], batch: int | None = None) -> None:
         """See Reporter."""
@@ -312,6 +326,7 @@ class ActorReporter:
     def _hear(self, ack: Ack) -> None:
         self._cancelled = self._cancelled or self.job_id in ack.cancel
         self._superseded = self._superseded or self.job_id in ack.superseded
+        self._asked = {**self._asked, **ack.asked}
 
 
 def open_reporter(job_id: str | None, *, attempt: Attempt, rank: int, namespace: str) -> Reporter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from thornback.errors import JobNotFound
@@ -67,6 +68,11 @@ class Standing:
             if state is not None and state.cancel_requested and state.final is None:
                 found.add(job_id)
         return frozenset(found)
+
+    def asked(self, speaker: Speaker) -> Mapping[str, datetime]:
+        """When each Wish was asked of the speaker's job last."""
+        state = self.get(speaker.job_id)
+        return {} if state is None else state.asked
 
     def is_superseded(self, speaker: Speaker) -> bool:
         """True where nobody waits for the speaker: a newer attempt, or a job that failed, was cancelled or is gone."""

@@ -58,6 +58,7 @@ def encode_state(job: JobState) -> dict[str, Any]:
     data["facts"] = {
         name: [*_from_mark(fact.mark), fact.at.isoformat(), fact.value] for name, fact in job.facts.items()
     }
+    data["asked"] = {what: at.isoformat() for what, at in job.asked.items()}
     data["artifacts"] = [
         [item.name, item.type, item.uri, item.size_bytes, item.sha256, item.at.isoformat()]
         for item in job.artifacts.values()
@@ -96,6 +97,7 @@ def _collections(data: Mapping[str, Any]) -> dict[str, Any]:
             name: Fact(mark=Mark(attempt, restart, phase), at=datetime.fromisoformat(at), value=value)
             for name, (attempt, restart, phase, at, value) in data.get("facts", {}).items()
         },
+        "asked": {what: datetime.fromisoformat(at) for what, at in data.get("asked", {}).items()},
         "artifacts": {
             name: Artifact(
                 name=name, type=type_, uri=uri, size_bytes=size, sha256=sha256, at=datetime.fromisoformat(at)

@@ -134,6 +134,19 @@ async def test_a_cursor_from_before_the_buffer_is_sent_to_the_database(
         await late.close()
 
 
+async def test_what_people_ask_reaches_the_run_with_its_next_words(recorder: Recorder) -> None:
+    job_id = await created(recorder)
+    factory = EventFactory(job_id)
+    speaker = Speaker(job_id=job_id, attempt=FIRST)
+    await recorder.record([factory.started(FIRST, at=NOW)])
+    assert (await recorder.record([], speaker=speaker)).asked == {}
+    later = NOW + timedelta(seconds=9)
+    asked = [factory.asked(what, user="ada", at=at) for what, at in (("save", later), ("save", NOW), ("sample", NOW))]
+    assert (await recorder.record(asked)).asked == {}  # nobody speaks for a run
+    assert (await recorder.record([], speaker=speaker)).asked == {"save": later, "sample": NOW}
+    assert (await recorder.job(job_id)).asked == {"save": later, "sample": NOW}
+
+
 async def test_a_cancel_reaches_the_run_with_its_next_words(recorder: Recorder) -> None:
     job_id = await created(recorder)
     factory = EventFactory(job_id)

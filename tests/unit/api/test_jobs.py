@@ -223,7 +223,7 @@ async def test_an_unknown_job_is_a_404_everywhere(api: ApiPlatform) -> None:
     async with api.client() as client:
         answers = [await client.get(f"{unknown}{rest}") for rest in ("", "/metrics", "/logs", "/events", "/artifacts")]
         answers += [await client.delete(unknown)]
-        answers += [await client.post(f"{unknown}{rest}") for rest in ("/cancel", "/retry")]
+        answers += [await client.post(f"{unknown}{rest}") for rest in ("/cancel", "/retry", "/save")]
     assert [answer.status_code for answer in answers] == [404] * len(answers)
     assert {answer.json()["code"] for answer in answers} == {"job_not_found"}
 

@@ -103,6 +103,16 @@ def test_list_filters_and_shows_ids_that_other_commands_take(live: LiveApi, run_
     assert only_json(run_cli("cancel", first.id[-12:], "--json"))["cancel_requested"] is True
 
 
+def test_what_a_running_job_is_asked_for(live: LiveApi, run_cli: Run) -> None:
+    config = {"base_model": "/models/flux", "dataset": "/data/fox"}
+    job = live.run(live.platform.create_spec({"kind": "lora", "job_name": "fox", "config": config}))
+    assert run_cli("save", job.id).exit_code == 5
+    live.record(Reports(job.id).started())
+    assert "fox: saving after this step" in run_cli("save", job.id).stderr
+    assert list(only_json(run_cli("sample", job.id, "--json"))["asked"]) == ["save", "sample"]
+    assert "finish" in only_json(run_cli("finish", job.id, "--json"))["asked"]
+
+
 def test_last_and_parts_of_ids(live: LiveApi, run_cli: Run) -> None:
     jobs = [live.create(f"job {number}") for number in range(2)]
     assert only_json(run_cli("cancel", "last", "--json"))["id"] == jobs[-1].id

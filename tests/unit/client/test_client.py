@@ -83,6 +83,15 @@ def test_cancel_retry_delete() -> None:
     assert json.loads(script.asked(f"POST {ONE}/retry")[0].content) == {"from_checkpoint": False}
 
 
+def test_wishes_of_a_running_job() -> None:
+    script = Script()
+    for wish in ("save", "sample", "finish"):
+        script.on(f"POST {ONE}/{wish}", ok({"job": job(asked={wish: "2026-03-01T12:00:00Z"})}, 202))
+    with script.client() as client:
+        answers = [client.save(JOB_ID), client.sample(JOB_ID), client.finish(JOB_ID)]
+    assert [list(answer.asked) for answer in answers] == [["save"], ["sample"], ["finish"]]
+
+
 def test_cancel_of_a_job_that_ended() -> None:
     script = Script().on(f"POST {ONE}/cancel", problem(409, "job_is_final"))
     with script.client() as client, pytest.raises(JobIsFinal):

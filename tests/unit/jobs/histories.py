@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from thornback.jobs.events import Attempt, EventFactory, JobEvent
 from thornback.jobs.spec import ConvNextSpec
 from thornback.jobs.status import FailureReason
+from thornback.jobs.wishes import Wish
 
 JOB_ID = "0190a000-0000-7000-8000-000000000001"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,6 +47,8 @@ def histories(draw: st.DrawFn, *, ended: bool | None = None) -> list[JobEvent]:
             _run(draw, add, make, Attempt(number, restart), spec.total_epochs)
     if draw(st.booleans()):
         add(partial(make.cancel_requested, user="ada"))
+    for what in draw(st.lists(st.sampled_from(Wish), max_size=3)):
+        add(partial(make.asked, what, user="ada"))
     if draw(st.booleans()) if ended is None else ended:
         end = draw(st.sampled_from(["succeeded", "failed", "cancelled"]))
         last = Attempt(number, restart)

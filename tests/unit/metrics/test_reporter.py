@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +273,18 @@ async def test_a_run_that_reports_nothing_hears_of_a_cancel(bench: Bench) -> Non
     await bench.recorder.record([EventFactory(bench.job_id).cancel_requested(user="ada", at=datetime.now(UTC))])
     await until(lambda: reporter.should_stop)
     assert not reporter.is_superseded
+
+
+async def test_a_run_hears_what_it_is_asked_for_and_when(bench: Bench) -> None:
+    reporter, _ = bench.open()
+    assert reporter.asked() == {}
+    first, second = (datetime.now(UTC) + timedelta(seconds=seconds) for seconds in (0, 5))
+    make = EventFactory(bench.job_id)
+    await bench.recorder.record([make.asked("save", user="ada", at=first)])
+    await until(lambda: reporter.asked() == {"save": first})
+    await bench.recorder.record([make.asked("save", user="ada", at=second), make.asked("finish", user="ada", at=first)])
+    await until(lambda: reporter.asked() == {"save": second, "finish": first})
+    assert not reporter.should_stop
 
 
 async def test_a_zombie_hears_that_it_is_superseded_and_its_words_change_nothing(bench: Bench) -> None:
