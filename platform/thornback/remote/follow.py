@@ -114,7 +114,8 @@ class Follower:
         except OrderUnknown as error:
             await self._note_unknown(error)
         except (ProviderUnavailable, BackendError) as error:
-            log.warning("a look failed", job_id=self._book.job.id, item=self._number, error=error.message)
+            if not known.faults:
+                log.warning("a look failed", job_id=self._book.job.id, item=self._number, error=error.message)
             self._note_fault(error)
         else:
             news = await self.take(sighting, "poll")
