@@ -100,7 +100,7 @@ class _Placing:
             if self._book.cancel_requested and not self._doubtful:
                 await self._end("cancelled", "cancelled before it was sent")
                 return None
-            if self._is_too_late():
+            if self._left_s() == 0:
                 return await self._give_up()
             try:
                 if await self._step():
@@ -119,7 +119,7 @@ class _Placing:
                 faults += 1
                 wait_s = self._desk.backoff(faults).total_seconds()
                 await self._say(f"the order cannot be looked for: {error.message}")
-            await self._book.news(self._order.item, within_s=wait_s)
+            await self._book.news(self._order.item, within_s=min(wait_s, self._left_s()))
         await self._say(None)
         return None
 
@@ -195,9 +195,11 @@ class _Placing:
             return False
         return item.order > self._order.number or item.status is not ItemStatus.INTENDED or bool(item.provider_id)
 
-    def _is_too_late(self) -> bool:
-        since = self._order.intended_at
-        return since is not None and self._desk.now() > since + timedelta(seconds=self._desk.settings.provider_start_s)
+    def _left_s(self) -> float:
+        """How long the order may still take to arrive."""
+        since = self._order.intended_at or self._desk.now()
+        end = since + timedelta(seconds=self._desk.settings.provider_start_s)
+        return max((end - self._desk.now()).total_seconds(), 0.0)
 
 
 def _event(order: Order, status: str, desk: Desk, **facts: Any) -> JobEvent:

@@ -26,8 +26,11 @@ def dataset(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def make_rig(fast_simulator: SimulatorServer, tmp_path: Path) -> AsyncIterator[MakeRig]:
+async def make_rig(
+    fast_simulator: SimulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[MakeRig]:
     """Trackers over the official clients and real HTTP, nobody to take webhooks."""
+    monkeypatch.setattr("thornback.providers.fal.LOOK_AGAIN_S", 0.1)  # half a minute otherwise
     rigs: list[Rig] = []
 
     async def make(name: str = "replicate", **choices: Any) -> Rig:
