@@ -48,32 +48,40 @@ def attach(module: nn.Module, layers: list[str], *, rank: int, alpha: float, dro
     )
     model: Any = module
     model.add_adapter(config)
-    for parameter in trained(module).values():
-        parameter.data = parameter.data.float()
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
 
 
-def trained(module: nn.Module) -> dict[str, nn.Parameter]:
-    """The LoRA's parameters by their names, the same on every worker and in every order of wrapping."""
-    found = {clean(name): one for name, one in module.named_parameters() if one.requires_grad}
+def trained(parts: Mapping[str, nn.Module], main: str) -> dict[str, nn.Parameter]:
+    """The LoRA's parameters by their names, the same on every worker and in every order of wrapping.
+
+    Args:
+        parts: component of the pipeline -> the module with a LoRA on it.
+        main: the component whose name is left out, the denoiser's.
+    """
+    found: dict[str, nn.Parameter] = {}
+    for component, module in parts.items():
+        prefix = "" if component == main else f"{component}."
+        found |= {prefix + clean(name): one for name, one in module.named_parameters() if one.requires_grad}
     return dict(sorted(found.items()))
 
 
-def weights(module: nn.Module) -> dict[str, Tensor]:
-    """The LoRA's weights on the CPU, under the names that `load` takes; later steps do not change them."""
-    return {name: one.detach().to("cpu", copy=True) for name, one in trained(module).items()}
+def weights(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """Their values on the CPU; later steps do not change them."""
+    return {name: one.detach().to("cpu", copy=True) for name, one in parameters.items()}
 
 
-def load(module: nn.Module, saved: Mapping[str, Tensor]) -> None:
-    """Put weights back in place.
+def load(parameters: Mapping[str, nn.Parameter], saved: Mapping[str, Tensor]) -> None:
+    """Put values back in place.
 
     Raises:
         InvalidInput: they are of another LoRA: other layers or another rank.
     """
-    mine = trained(module)
-    if mine.keys() != saved.keys() or any(mine[name].shape != saved[name].shape for name in mine):
+    if parameters.keys() != saved.keys() or any(parameters[name].shape != saved[name].shape for name in saved):
         raise InvalidInput.field("resume_from", "the checkpoint is of a LoRA with other layers or another rank")
     with torch.no_grad():
-        for name, parameter in mine.items():
+        for name, parameter in parameters.items():
             parameter.copy_(saved[name])
 
 

@@ -43,7 +43,7 @@ def be_quiet() -> None:
     """Keep the libraries' bars out of the job's log: each loaded part would be several lines."""
     import diffusers.utils.logging as of_diffusers
     import transformers.utils.logging as of_transformers
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     of_diffusers.disable_progress_bar()
     of_transformers.disable_progress_bar()

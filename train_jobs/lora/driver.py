@@ -145,6 +145,9 @@ class LoraDriver(RunDriver[RunPlan]):
         self.reporter.describe(
             base_model=base.source, base_revision=base.revision, family=base.family, base_licence=base.licence
         )
+        if config.train_text_encoder and not base.model_family.trainable_text_encoders:
+            problem = f"{base.family} models are trained with their text encoders as they are; leave it off"
+            raise InvalidInput.field("config.train_text_encoder", problem)
         mlflow = prepare_mlflow(
             self.settings.mlflow_tracking_uri,
             experiment=None,

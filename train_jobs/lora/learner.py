@@ -20,6 +20,9 @@ from train_jobs.lora.families.base import Family, Frame
 from train_jobs.lora.families.objective import Noised, weighted_loss
 from train_jobs.lora.optimizers import make_optimizer
 
+TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
+"""CLIP's attention."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
@@ -46,6 +49,7 @@ class Learner:
         autocast: torch.dtype | None,
         shard: bool = False,
         compiled: bool = False,
+        text_pipe: Any = None,
     ) -> None:
         """Attach the LoRA.
 
@@ -58,6 +62,7 @@ class Learner:
             autocast: what the forward pass computes in; None: as the weights are.
             shard: spread the base over the workers (FSDP2) instead of a copy on each (DDP).
             compiled: compile the blocks that repeat.
+            text_pipe: the pipeline with its text encoders, where they are trained too.
         """
         self.config, self.family, self.denoiser = config, family, denoiser
         self._group = group
@@ -71,7 +76,11 @@ class Learner:
         layers = adapter.layers_for(denoiser, config.targets or family.targets)
         torch.manual_seed(config.seed)  # every worker starts from the same LoRA
         adapter.attach(denoiser, layers, rank=config.rank, alpha=config.effective_alpha, dropout=config.dropout)
-        self.parameters = adapter.trained(denoiser)
+        self.parts: dict[str, nn.Module] = {family.denoiser: denoiser}
+        self._text_pipe = text_pipe
+        if text_pipe is not None:
+            self.parts |= self._with_text_encoders(text_pipe)
+        self.parameters = adapter.trained(self.parts, family.denoiser)
         if compiled:
             compile_blocks(denoiser)
         self._network: Any = denoiser
@@ -106,12 +115,19 @@ class Learner:
             torch.stack(latents).float().to(device, non_blocking=True),
             torch.stack(noise).to(device, non_blocking=True),
             torch.cat(times).to(device),
-            [encoded.text(caption) for caption in captions],
+            self.texts(captions, encoded),
             frames,
             masks,
             torch.tensor([shot.weight for shot in shots], device=device),
             encoded.statistics,
         )
+
+    def texts(self, captions: Sequence[str], encoded: Encoded) -> list[Mapping[str, Tensor]]:
+        """Encoded captions: kept ones, or fresh ones where the encoders are trained."""
+        if self._text_pipe is None:
+            return [encoded.text(caption) for caption in captions]
+        with self.computing():
+            return list(self.family.encode_text(self._text_pipe, list(captions)))
 
     def draw_time(self, latents: Tensor, generator: torch.Generator) -> Tensor:
         """[1] a time for one sample; large images are shifted towards noise where the configuration says so."""
@@ -159,15 +175,15 @@ class Learner:
         Returns:
             This worker's mean loss and the norm of the global gradient before clipping, on the device.
         """
-        self.denoiser.train()
+        for module in self.parts.values():
+            module.train()
         total = torch.zeros((), device=self._group.device)
         for place, batch in enumerate(batches):
             with self._gathering(is_last=place == len(batches) - 1):
                 loss = (self.losses(batch) * batch.weight).mean() / len(batches)
                 loss.backward()
             total += loss.detach()
-        if self.is_sharded:
-            self._average_gradients()
+        self._average_gradients()
         norm = self._clip()
         for part in self.optimizer.param_groups:
             part["lr"] = learning_rate
@@ -180,13 +196,13 @@ class Learner:
         self, weights: Mapping[str, Tensor], averaged: Mapping[str, Tensor], optimizer: Mapping[str, Any]
     ) -> None:
         """Go on from a snapshot."""
-        adapter.load(self.denoiser, weights)
+        adapter.load(self.parameters, weights)
         self.optimizer.load_state_dict(dict(optimizer))
         self.averaged = {name: tensor.to(self._group.device) for name, tensor in averaged.items()}
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the LoRA's weights on the CPU."""
-        return adapter.weights(self.denoiser)
+        return adapter.weights(self.parameters)
 
     def best_weights(self) -> dict[str, Tensor]:
         """A copy of what is judged and saved: the moving average where there is one."""
@@ -197,6 +213,25 @@ class Learner:
     def showing_average(self) -> AbstractContextManager[None]:
         """Within this the denoiser has the averaged weights, where there are any."""
         return _Swapped(self.parameters, self.averaged) if self.averaged else nullcontext()
+
+    def eval(self) -> None:
+        """Switch to judging."""
+        for module in self.parts.values():
+            module.eval()
+
+    @property
+    def _text_encoders(self) -> dict[str, nn.Module]:
+        return {name: module for name, module in self.parts.items() if name != self.family.denoiser}
+
+    def _with_text_encoders(self, pipe: Any) -> dict[str, nn.Module]:
+        config = self.config
+        found: dict[str, nn.Module] = {}
+        for name in self.family.trainable_text_encoders:
+            encoder: nn.Module = getattr(pipe, name).requires_grad_(False)
+            layers = adapter.layers_for(encoder, TEXT_TARGETS)
+            adapter.attach(encoder, layers, rank=config.rank, alpha=config.effective_alpha, dropout=config.dropout)
+            found[name] = encoder
+        return found
 
     @property
     def device(self) -> torch.device:
@@ -220,8 +255,13 @@ class Learner:
         return context
 
     def _average_gradients(self) -> None:
-        """The LoRA itself is whole on every worker; only the base is spread."""
-        gradients = [one.grad for one in self.parameters.values() if one.grad is not None]
+        """Of what DDP does not look after: text encoders, and everything beside a sharded base."""
+        if self._group.world_size == 1:
+            return
+        alone = self.parameters if self.is_sharded else adapter.trained(self._text_encoders, self.family.denoiser)
+        gradients = [one.grad for one in alone.values() if one.grad is not None]
+        if not gradients:
+            return
         flat = self._group.sum(torch.cat([gradient.flatten() for gradient in gradients])) / self._group.world_size
         for gradient, mean in zip(gradients, flat.split([one.numel() for one in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))

@@ -148,6 +148,8 @@ class Worker:
             cache.use_masks(masks.hashes)
             shots = [*examples.train, *examples.val]
             captions = {shot.caption for shot in shots} | {"", NEGATIVE, *self.prompts}
+            if config.train_text_encoder:
+                captions = set()  # encoded at every step, by encoders that change
             texts = encode_texts(base, captions, cache, self.group, self.reporter, dtype=self.dtype)
             self.peaks.phase("encoding text")
             images = encode_images(
@@ -181,7 +183,14 @@ class Worker:
             autocast=torch.bfloat16 if choices.precision == "bf16" else None,
             shard=choices.shard.on,
             compiled=choices.compile.on,
+            text_pipe=self.text_pipe(),
         )
+
+    def text_pipe(self) -> Any:
+        """The text encoders, where they are trained."""
+        if not self.config.train_text_encoder:
+            return None
+        return components.load_text_pipeline(self.plan.base, device=self.group.device, dtype=self.dtype)
 
     def sampler(self) -> Sampler | None:
         """None where no picture is wanted."""

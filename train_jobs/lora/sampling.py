@@ -57,7 +57,7 @@ class Sampler:
             return []
         if self._vae is None:
             self._vae = self._load_vae()
-        learner.denoiser.eval()
+        learner.eval()
         vae = self._vae.to(learner.device)
         try:
             with learner.showing_average(), learner.computing():
@@ -85,7 +85,7 @@ class Sampler:
         return Sample(number=number, prompt=self._prompts[number], image=drawn.images[0])
 
     def _text(self, encoded: Encoded, prompt: str, learner: Learner) -> Mapping[str, torch.Tensor]:
-        text = encoded.text(prompt)
+        (text,) = learner.texts([prompt], encoded)
         return {
             name: one.to(learner.device, learner.dtype if one.is_floating_point() else one.dtype)
             for name, one in text.items()

@@ -17,7 +17,7 @@ TIMES = 8  # at which each image is judged, spread evenly: the loss differs more
 @torch.no_grad()
 def validate(learner: Learner, shots: Sequence[Shot], encoded: Encoded, group: Group) -> float:
     """Mean unweighted loss over all shots and times. Every worker takes a part, and all get the same answer."""
-    learner.denoiser.eval()
+    learner.eval()
     times = learner.family.objective.even_times(TIMES)
     pairs = [(place, number) for place in range(len(shots)) for number in range(TIMES)]
     mine = pairs[group.rank :: group.world_size]
@@ -43,7 +43,7 @@ def _loss(learner: Learner, shot: Shot, encoded: Encoded, place: int, time: torc
         kept.mean[None].float().to(device),
         noise[None].to(device),
         time.to(device),
-        [encoded.text(shot.caption)],
+        learner.texts([shot.caption], encoded),
         [kept.frame],
         [kept.mask],
         torch.ones(1, device=device),

@@ -54,6 +54,7 @@ class Family(ABC):
     pixel_multiple: ClassVar[int] = 16  # height and width of an image must be multiples of this
     guidance: ClassVar[float] = 3.5  # when a sample is drawn
     sample_steps: ClassVar[int] = 28
+    trainable_text_encoders: ClassVar[tuple[str, ...]] = ()  # that may take a LoRA of their own
     uses_negative: ClassVar[bool] = False  # samples are drawn with classifier-free guidance
 
     @abstractmethod

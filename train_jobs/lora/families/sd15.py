@@ -27,6 +27,7 @@ class Sd15(KlFamily):
     base_version = "sd_v1"
     pixel_multiple = 64
     guidance = 7.5
+    trainable_text_encoders = ("text_encoder",)
     uses_negative = True
 
     def encode_text(self, pipe: Any, prompts: Sequence[str]) -> list[Conditioning]:

@@ -28,6 +28,7 @@ class Sdxl(KlFamily):
     base_version = "sdxl_base_v1-0"
     pixel_multiple = 64
     guidance = 5.0
+    trainable_text_encoders = ("text_encoder", "text_encoder_2")
     uses_negative = True
 
     def encode_text(self, pipe: Any, prompts: Sequence[str]) -> list[Conditioning]:

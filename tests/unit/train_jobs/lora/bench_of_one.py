@@ -115,12 +115,15 @@ def run(
     examples: Examples = EXAMPLES,
     group: Group | None = None,
     shard: bool = False,
+    text_pipe: Any = None,
 ) -> tuple[Training, Kept, Rows, Any]:
     """Train; returns the loop, its checkpoints, what it reported and its outcome."""
     base = base_of(folder, name)
     group = group or Group()
     denoiser, scheduler = components.load_denoiser(base, device=CPU, dtype=torch.float32)
-    learner = Learner(config, base.model_family, denoiser, scheduler, group, autocast=None, shard=shard)
+    learner = Learner(
+        config, base.model_family, denoiser, scheduler, group, autocast=None, shard=shard, text_pipe=text_pipe
+    )
     kept, rows = Kept(start=start), Rows()
     training = Training(
         config,

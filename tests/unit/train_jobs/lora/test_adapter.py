@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.fixtures.tiny_models import BUILDERS
+from tests.unit.train_jobs.lora.bench_of_one import config_of, run
 from tests.unit.train_jobs.lora.test_families import CPU, GUIDANCE, SIZE, base_of
 from thornback.errors import InvalidInput
 from thornback.lora.convert import convert
@@ -63,9 +64,14 @@ def trained_denoiser(base: components.BaseModel) -> Any:
     layers = adapter.layers_for(denoiser, base.model_family.targets)
     adapter.attach(denoiser, layers, rank=RANK, alpha=ALPHA, dropout=0.0)
     generator = torch.Generator().manual_seed(1)
-    for parameter in adapter.trained(denoiser).values():
+    for parameter in adapter.trained({"it": denoiser}, "it").values():
         parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
     return denoiser
+
+
+def lora_weights(denoiser: Any, base: components.BaseModel) -> dict[str, torch.Tensor]:
+    part = base.model_family.denoiser
+    return adapter.weights(adapter.trained({part: denoiser}, part))
 
 
 def picture(pipe: Any, name: str) -> torch.Tensor:
@@ -98,7 +104,7 @@ def test_the_file_is_the_training(name: str, folder: Path, tmp_path: Path) -> No
     family = base.model_family
     denoiser = trained_denoiser(base)
     file = tmp_path / "lora.safetensors"
-    tensors = adapter.file_tensors(adapter.weights(denoiser), family, scale=ALPHA / RANK, dtype=torch.float32)
+    tensors = adapter.file_tensors(lora_weights(denoiser, base), family, scale=ALPHA / RANK, dtype=torch.float32)
     adapter.write_file(file, tensors, lineage(name))
 
     before = whole_pipeline(base)
@@ -124,7 +130,7 @@ def test_both_key_formats_of_a_unet_mean_the_same(name: str, folder: Path, tmp_p
     base = base_of(folder, name)
     family = base.model_family
     tensors = adapter.file_tensors(
-        adapter.weights(trained_denoiser(base)), family, scale=ALPHA / RANK, dtype=torch.float32
+        lora_weights(trained_denoiser(base), base), family, scale=ALPHA / RANK, dtype=torch.float32
     )
     kohya, dotted, back = (tmp_path / f"{kind}.safetensors" for kind in ("kohya", "dotted", "back"))
     adapter.write_file(kohya, tensors, lineage(name))
@@ -145,7 +151,7 @@ def test_both_key_formats_of_a_unet_mean_the_same(name: str, folder: Path, tmp_p
 def test_a_transformer_has_no_kohya_names(folder: Path, tmp_path: Path) -> None:
     base = base_of(folder, "flux1")
     tensors = adapter.file_tensors(
-        adapter.weights(trained_denoiser(base)), base.model_family, scale=1.0, dtype=torch.bfloat16
+        lora_weights(trained_denoiser(base), base), base.model_family, scale=1.0, dtype=torch.bfloat16
     )
     file = tmp_path / "lora.safetensors"
     adapter.write_file(file, tensors, lineage("flux1"))
@@ -159,3 +165,27 @@ def test_a_target_that_names_nothing_is_refused(folder: Path) -> None:
     denoiser, _ = components.load_denoiser(base, device=CPU, dtype=torch.float32)
     with pytest.raises(InvalidInput, match=r"config\.targets: 'to_nothing'"):
         adapter.layers_for(denoiser, ["to_q", "to_nothing"])
+
+
+@pytest.mark.parametrize("name", ["sd15", "sdxl"])
+def test_text_encoders_are_trained_too(name: str, folder: Path, tmp_path: Path) -> None:
+    """The file of a run that trained them draws what the modules in training draw."""
+    config = config_of(steps=3, learning_rate=0.05, train_text_encoder=True, caption_dropout=0.0)
+    base = base_of(folder, name)
+    pipe = components.load_text_pipeline(base, device=CPU, dtype=torch.float32)
+    training, _, _, outcome = run(folder, name, config, text_pipe=pipe)
+    learner = training.learner
+    assert any(key.startswith("text_encoder.") for key in outcome.weights)
+    moved = [
+        key for key, one in outcome.weights.items() if key.startswith("text_encoder") and "lora_B" in key and one.any()
+    ]
+    assert moved
+    file = tmp_path / "lora.safetensors"
+    tensors = adapter.file_tensors(outcome.weights, base.model_family, scale=1.0, dtype=torch.float32)
+    adapter.write_file(file, tensors, lineage(name))
+    learner.eval()
+    in_training = whole_pipeline(base)
+    in_training.register_modules(**learner.parts)
+    after = whole_pipeline(base)
+    after.load_lora_weights(str(file))
+    assert (picture(after, name) - picture(in_training, name)).abs().max() <= 2e-6
