@@ -39,45 +39,60 @@ class Gatherer(Generic[Q, A]):
         self._weigh = weigh
         self._most = most
         self._rounds = rounds
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: deque[tuple[Q, asyncio.Future[A]]] = deque()
-        self._running: set[asyncio.Task[None]] = set()
+        self._line: _Line[Q, A] | None = None
 
     async def __call__(self, question: Q) -> A:
         """The answer. Raises what `ask` gave or raised."""
         loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._loop, self._waiting, self._running = loop, deque(), set()
+        line = self._line
+        if line is None or line.loop is not loop:
+            line = self._line = _Line(loop)
         answer: asyncio.Future[A] = loop.create_future()
-        self._waiting.append((question, answer))
-        if len(self._running) < self._rounds:
+        line.waiting.append((question, answer))
+        if line.rounds < self._rounds:
+            line.rounds += 1
             # a task of its own: a caller that gives up must not take the others with it
-            task = loop.create_task(self._run())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            task = loop.create_task(self._run(line))
+            line.tasks.add(task)
+            task.add_done_callback(line.tasks.discard)
         return await answer
 
-    async def _run(self) -> None:
-        while round := self._take():
-            questions = [question for question, _ in round]
-            try:
-                answers = await self._ask(questions)
-            except ThornbackError as error:
-                answers = [error] * len(round)
-            except Exception as error:  # noqa: BLE001 - callers wait; without an answer they would do so for ever
-                _log.exception("calls that were joined failed", calls=len(round))
-                answers = [ThornbackError(f"the call failed: {type(error).__name__}: {error}")] * len(round)
-            _settle(round, answers)
+    async def _run(self, line: _Line[Q, A]) -> None:
+        try:
+            while round := self._take(line.waiting):
+                _settle(round, await self._answers([question for question, _ in round]))
+        finally:
+            # Nothing is awaited between the last look at the line and this: who comes later begins a round.
+            line.rounds -= 1
 
-    def _take(self) -> list[tuple[Q, asyncio.Future[A]]]:
+    async def _answers(self, questions: list[Q]) -> Sequence[A | ThornbackError]:
+        try:
+            return await self._ask(questions)
+        except ThornbackError as error:
+            return [error] * len(questions)
+        except Exception as error:  # noqa: BLE001 - callers wait; without an answer they would do so for ever
+            _log.exception("calls that were joined failed", calls=len(questions))
+            return [ThornbackError(f"the call failed: {type(error).__name__}: {error}")] * len(questions)
+
+    def _take(self, waiting: deque[tuple[Q, asyncio.Future[A]]]) -> list[tuple[Q, asyncio.Future[A]]]:
         round: list[tuple[Q, asyncio.Future[A]]] = []
         weight = 0
-        while self._waiting:
-            weight += self._weigh(self._waiting[0][0])
+        while waiting:
+            weight += self._weigh(waiting[0][0])
             if round and weight > self._most:
                 break
-            round.append(self._waiting.popleft())
+            round.append(waiting.popleft())
         return round
+
+
+class _Line(Generic[Q, A]):
+    """Who waits on one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.waiting: deque[tuple[Q, asyncio.Future[A]]] = deque()
+        self.rounds = 0  # that run
+        self.tasks: set[asyncio.Task[None]] = set()  # the loop itself does not keep them alive
 
 
 def _settle(round: list[tuple[Q, asyncio.Future[A]]], answers: Sequence[A | ThornbackError]) -> None:

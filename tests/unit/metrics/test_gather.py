@@ -85,6 +85,18 @@ async def test_one_error_is_one_callers_and_a_raised_one_is_everybodys() -> None
     assert await settled(*start(asked, 5)) == [50]
 
 
+async def test_who_comes_the_moment_a_round_ends_is_answered() -> None:
+    asked = Asked()
+    async with asyncio.timeout(5):
+        # in one task, so that the next call follows the answer without the loop in between
+        answers = [await asked.gather(question) for question in range(1, 12)]
+    assert answers == [10 * question for question in range(1, 12)]
+    asked.error = StoreUnavailable("away")
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            await asyncio.wait_for(asked.gather(1), 5)
+
+
 async def test_a_caller_that_gives_up_takes_nobody_along() -> None:
     asked = Asked()
     asked.go.clear()
