@@ -15,15 +15,14 @@ async def take(sim: Simulator, order: Order, run: Run, operation: str) -> None:
     sim.orders.add(order)
     sim.on_order(order)
     fault = sim.faults.take(operation, _EARLY) or sim.faults.take("webhook.early", _EARLY)
-    delay = 0.0
+    delay: float | None = 0.0
     if fault is not None and order.webhook is not None:
-        while order.delivery is None:
-            try:
-                delay = await anext(run)
-            except StopAsyncIteration:
-                return
-        await order.delivery
-    sim.scheduler.add(while_alive(order, run), delay)
+        while order.delivery is None and delay is not None:
+            delay = await anext(run, None)
+        if order.delivery is not None:
+            await order.delivery
+    if delay is not None:
+        sim.scheduler.add(while_alive(order, run), delay)
 
 
 async def while_alive(order: Order, run: Run) -> Run:
