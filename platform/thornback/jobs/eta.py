@@ -1,8 +1,9 @@
 """Time left of a training from the steps that were seen, in spite of pauses.
 
-The pace is the median of recent steps, so that a pause for samples or a checkpoint does not ruin it. Pauses that
-come again and again are part of what is left all the same: as many as fit, each as long as the middle one was. The
-range is from the slower and faster of the recent stretches. Pure: every time is an argument.
+A stretch that took far longer than the middle one is a pause, for samples or a checkpoint; the pace is that of recent
+stretches without them. Pauses that come again and again are part of what is left all the same: as many as fit, each
+as long as the middle one was. The range is from the slower and faster of the recent stretches, and from where the
+pace is drifting. Pure: every time is an argument.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from statistics import median
 from thornback.jobs.progress import Origin
 
 _RECENT = 120  # stretches between two sightings that are kept
+_PACE = 30  # of them, the newest, that make the pace
 _LEAST = 2  # stretches from which a pace is read
 _PAUSE = 3.0  # times the usual time per step, and
 _PAUSE_SECONDS = 5.0  # at least so much longer than expected
@@ -96,11 +98,12 @@ class Eta:
         )
 
     def _pace(self) -> float:
-        """Seconds per step: the weighted median, so that a stretch counts by its steps."""
-        plain = self._plain()
-        return _weighted_median([(stretch.per_step, stretch.steps) for stretch in plain])
+        """Seconds per step without pauses."""
+        recent = self._plain()[-_PACE:]
+        return sum(stretch.seconds for stretch in recent) / sum(stretch.steps for stretch in recent)
 
     def _usual(self) -> float:
+        """Seconds per step: the weighted median, so that a stretch counts by its steps."""
         return _weighted_median([(stretch.per_step, stretch.steps) for stretch in self._stretches])
 
     def _plain(self) -> list[_Stretch]:
@@ -124,7 +127,10 @@ class Eta:
             return lengths * (rest // every) / 2
         ends = [end for end, _ in pauses]
         every = max(1.0, median(b - a for a, b in pairwise(ends)))
-        return lengths * int((rest + max(0, step - ends[-1])) // every)
+        since = step - ends[-1]
+        if since > 2 * every + 1:
+            return 0.0  # they have stopped, as those of a slow start do
+        return lengths * int((rest + since) // every)
 
     @staticmethod
     def _passed(silent: float, pace: float, pauses: list[tuple[int, float]]) -> float:
@@ -143,7 +149,8 @@ class Eta:
         least = max(_NARROWEST, _WIDEST / max(1, len(self._stretches)) ** 0.5 / 2)
         low = min(min(paces) * rest + ahead / 2, middle * (1 - least))
         high = max(max(paces) * rest + ahead, middle * (1 + least))
-        return low, high
+        drift = (paces[-1] - paces[0]) * rest
+        return min(low, middle + drift), max(high, middle + drift)
 
     def _stretch_paces(self) -> list[float]:
         """Paces of up to eight parts of the recent past, without pauses."""
