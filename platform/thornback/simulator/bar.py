@@ -12,7 +12,7 @@ def draw(name: str, step: int, total: int, elapsed_s: float, *, unit: str = "it"
     left = interval((total - step) / rate) if rate else "?"
     lead = f"{name}: " if name else ""
     times = f"{interval(elapsed_s)}<{left}, {_speed(rate, unit)}{f', {tail}' if tail else ''}"
-    return f"{lead}{100 * step // total:3d}%|{_cells(step / total)}| {step}/{total} [{times}]"
+    return f"{lead}{100 * step / total:3.0f}%|{_cells(step / total)}| {step}/{total} [{times}]"
 
 
 def interval(seconds: float) -> str:

@@ -58,7 +58,7 @@ class Scheduler:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def advance(self, seconds: float) -> None:
+    async def advance(self, seconds: float = 0.0) -> None:
         """Turn the clock forward, with everything that is due on the way at its own moment."""
         target = self.clock.after(seconds)
         await self.settle()
