@@ -28,9 +28,6 @@ _RESUME = re.compile(
 _RESUME_FIRST = re.compile(
     rf"\bskip(?:ping)? (?:the )?(?:first )?(?P<step>{WHOLE}) (?:steps|batches|iterations)", re.IGNORECASE
 )
-_RUNNING = re.compile(
-    r"running training|start(?:ing|ed)? training|begin(?:ning)? training|学習開始|training started", re.IGNORECASE
-)
 
 
 _RESUMES = ("resum", "continu", "start", "restor", "loaded", "skipp", "picking")
@@ -44,7 +41,6 @@ class Hint:
     epochs: int | None = None
     job: str | None = None
     resume: int | None = None
-    begins: bool = False
 
 
 def find_hint(line: str) -> Hint | None:
@@ -55,15 +51,13 @@ def find_hint(line: str) -> Hint | None:
     epochs = _EPOCHS.search(line) if "epoch" in lowered else None
     job = _JOB.search(line) if "Running job: " in line else None
     resume = _resumed(line, lowered) if counted and not total else None
-    begins = ("training" in lowered or "学習" in line) and bool(_RUNNING.search(line))
-    if not (total or epochs or job or resume or begins):
+    if not (total or epochs or job or resume):
         return None
     return Hint(
         total=(count(total["total"]) or None) if total else None,
         epochs=(count(epochs["epochs"]) or None) if epochs else None,
         job=job["name"] if job else None,
         resume=count(resume["step"]) if resume else None,
-        begins=begins,
     )
 
 

@@ -80,7 +80,7 @@ _NEUTRAL = re.compile(
 
 _TRAINING = re.compile(
     r"train|\bsteps?\b|\bepochs?\b|\biter(?:ation)?s?\b|fine.?tun|optimi[sz]ation|\bfit(?:ting)?\b|\blora\b|"
-    r"dream.?booth|\bprogress\b|\blearning\b|\bglobal.step|\bsft\b|\bdpo\b|\bgrpo\b",
+    r"dream.?booth|\bprogress\b|\blearning\b|\bglobal.step|\bsft\b|\bdpo\b|\bgrpo\b|学習|訓練|训练|進捗|进度",
     re.IGNORECASE,
 )
 _STEPS = re.compile(

@@ -40,7 +40,7 @@ _SPOKEN = re.compile(
     r"transcribe|generate)",
     re.I,
 )
-_TAIL_FIELDS = re.compile(r"\s*[|,;-]")
+_TAIL_FIELDS = re.compile(r"\s*(?:[|,;-]|(?:avg_|train_)?loss\b|lr\b)", re.IGNORECASE)
 
 
 class LogParser:

@@ -38,6 +38,10 @@ _EPOCH_BATCH = re.compile(
 _ALONE = re.compile(
     rf"^\s*[\[(]?\s{{0,6}}(?P<n>{WHOLE})\s?/\s?(?P<total>{WHOLE})\s{{0,3}}[\])]?\s*(?P<rest>[:,|-]?.{{0,400}})$"
 )
+_NAMED = re.compile(
+    rf"^(?P<name>[A-Za-z][\w -]{{0,60}}?)[:=.\s]{{1,5}}(?:\d{{1,3}}(?:\.\d{{1,4}})? ?% )?[\[(]?"
+    rf"(?P<n>{WHOLE})\s?/\s?(?P<total>{WHOLE})(?![\w/:.%-])"
+)
 _PERCENT = re.compile(
     r"^(?P<name>[^%|]{0,120}?)[\s:=\[(]{0,4}(?<![\d.,])(?P<percent>\d{1,3}(?:[.,]\d{1,4})?) ?%[\])]?"
     r"\s{0,3}(?P<after>complete[d]?|done|finished|of training)?[\s.…|]*(?P<rest>[^\w].{0,200})?$",
@@ -67,6 +71,7 @@ _PAIR = re.compile(
     re.IGNORECASE,
 )
 _IS_NUMBER = re.compile(rf"^(?:{NUMBER})$", re.IGNORECASE)
+_BEFORE_DICT = 80  # characters
 _DICT_STEP = ("current_steps", "global_step", "step", "iteration", "iter", "steps")
 _DICT_TOTAL = ("total_steps", "max_steps", "total_step", "total_iterations", "num_training_steps")
 
@@ -75,12 +80,16 @@ def find_plain(text: str) -> Reading | None:
     """What a line without a bar says of progress; None for nearly every line."""
     speaks = has_words(text)
     if speaks and "{" in text and (reading := _dict(text)):
+        if reading.n is None and (found := _STEP.search(text[: text.index("{")][-_BEFORE_DICT:])):
+            reading.n = count(found["n"])
         return reading
     reading = _counts_alone(text.strip()) if "/" in text else None
     if reading or not (speaks or "%" in text or "/" in text):
         return reading
     body = strip_prefix(text)
     reading = _sentence(body or text) if speaks else None
+    if reading is None and "/" in text:
+        reading = _counts_named(body)
     if reading is None and "%" in text:
         reading = _percent_alone(body)
     if reading is None and "/" in text and len(body) != len(text):
@@ -239,6 +248,20 @@ def _counts_alone(text: str) -> Reading | None:
     if rest and loss_of(rest) is None:
         return None
     reading = Reading(n=count(found["n"]), total=count(found["total"]), text=text)
+    read_fields(rest, reading)
+    read_pace(rest, reading)
+    return reading
+
+
+def _counts_named(text: str) -> Reading | None:
+    """`Training progress: 310/1000 (31.0%)`, `Training... 31% (310/1000)`."""
+    found = _NAMED.match(text)
+    if not found or _NOT_PROGRESS.search(found["name"]) or phase_of(found["name"]) is not Phase.TRAINING:
+        return None
+    n, total, rest = count(found["n"]), count(found["total"]), text[found.end() :]
+    if not 0 <= n <= total or not total or _DOCKER.match(rest) or _is_stage(rest, total, text):
+        return None
+    reading = Reading(n=n, total=total, text=text)
     read_fields(rest, reading)
     read_pace(rest, reading)
     return reading

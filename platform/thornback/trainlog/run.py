@@ -61,7 +61,8 @@ class TrainingRun:
         self._epoch_line = False  # said since the present bar began
         self._outer: tuple[int, int] | None = None  # a bar of epochs: done, of how many
         self._epoch_bars: set[tuple[str, int | None]] = set()
-        self._began = False
+        self._beside: tuple[int | None, float, int] = (None, 0.0, 0)  # total, epoch and step of the last sentence
+        self._through: set[int | None] = set()  # totals of sentences that are of the whole training
 
     def take(self, hint: Hint) -> None:
         """What a line announced."""
@@ -69,7 +70,6 @@ class TrainingRun:
         self._epochs = hint.epochs or self._epochs
         self._job = self._job or hint.job or ""
         self._resume = self._resume if hint.resume is None else hint.resume
-        self._began = self._began or hint.begins
 
     def read(self, reading: Reading, context: Phase | None = None) -> Sample | None:
         """The sample of a reading; `context` is what the lines before it spoke of."""
@@ -173,6 +173,8 @@ class TrainingRun:
     def _is_per_epoch(self, reading: Reading) -> bool:
         if reading.total is None or reading.n is None or reading.total in (self._requested, self._announced):
             return False
+        if reading.per_epoch and not reading.bar and self._counts_through(reading):
+            return False
         if self._outer or reading.per_epoch or (reading.name, reading.total) in self._epoch_bars:
             return True
         if names_steps(reading.name) or not reading.bar:
@@ -180,6 +182,15 @@ class TrainingRun:
         if _HAS_EPOCH.search(reading.name) and reading.epoch is not None:
             return True
         return self._epoch_line and not (self._track and self._track.is_bar(reading))
+
+    def _counts_through(self, reading: Reading) -> bool:
+        """Whether steps beside an epoch go on counting from one epoch to the next."""
+        here = (reading.total, reading.epoch or 0.0, reading.n or 0)
+        total, epoch, n = self._beside
+        if here[0] == total and here[1] > epoch and here[2] > n and n < 0.98 * (total or 0):
+            self._through.add(total)
+        self._beside = here
+        return here[0] in self._through
 
     def _in_epoch(self, reading: Reading) -> Sample:
         n, total = reading.n or 0, reading.total or 1
@@ -199,7 +210,6 @@ class TrainingRun:
             pace = reading.rate or ((total - n) / eta if eta else None)
             left = (self._epochs - index - 1) * total
             eta = None if eta is None or (left and not pace) else eta + left / (pace or 1)
-        self._began = True
         return self._training(
             reading, step=n, total=total, percent=percent, rate=reading.rate, eta=eta, of_epoch=not whole, in_epoch=True
         )
@@ -225,6 +235,7 @@ class TrainingRun:
         self._follow(reading)
         track = self._track
         if reading.bar and track and not track.is_bar(reading):
+            reading.rate = reading.eta = None  # of some other count
             return self._words_only(reading)
         offset = track.offset if reading.bar and track else 0
         step = reading.n + offset
@@ -276,7 +287,6 @@ class TrainingRun:
                 return
         self._track = _Track(reading.name, reading.total, self._offset(reading), reading.n or 0, evident)
         self._epoch_line = False
-        self._began = True
         if reading.total:
             self._total = self._known if self._track.offset and self._known else reading.total + self._track.offset
 

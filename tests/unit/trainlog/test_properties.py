@@ -91,8 +91,9 @@ def test_what_tqdm_formats_is_read_back(
     (sample,) = parse(f"\r{drawn}")
     assert (sample.phase, sample.step, sample.total) == (Phase.TRAINING, n, total)
     assert sample.percent == pytest.approx(100.0 * n / total, abs=1e-3)
-    if ncols != 120 or len(drawn) < 120:
-        assert sample.loss == 0.25
+    if ncols == 120 and len(drawn) >= 120:
+        return  # the rest of it is cut off
+    assert sample.loss == 0.25
     if n and elapsed >= 1:
         # Two decimals are printed, of the rate or of its inverse.
         assert sample.rate == pytest.approx(n / elapsed, rel=0.01, abs=0.006)
