@@ -37,12 +37,13 @@ async def test_faults_cost_no_second_order(make_rig: MakeRig, fast_simulator: Si
     create = "replicate.predictions.create"
     fast_simulator.faults.add("lost_answer", on=create, times=2)
     fast_simulator.faults.add("drop", on=create, times=2, skip=2)  # five in a row would open the breaker
-    fast_simulator.faults.add("error", on="files.download", times=2)
+    fast_simulator.faults.add("error", on="*.output.download", times=2)
     rig = await make_rig()
     job_id = await rig.order(body("replicate"))
     job = await rig.ended(job_id)
     assert job.fact("images_done") == COUNT
     assert len(list(fast_simulator.orders)) == COUNT
+    assert not fast_simulator.faults.pending()
 
 
 async def test_what_failed_is_ordered_again(make_rig: MakeRig, fast_simulator: SimulatorServer) -> None:

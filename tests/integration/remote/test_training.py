@@ -107,7 +107,7 @@ async def test_killed_between_the_order_and_its_answer(
         ("throttle", "replicate.trainings.get"),
         ("not_found", "replicate.trainings.get"),
         ("control_characters", CREATE["replicate"]),
-        ("error", "files.download"),
+        ("error", "*.output.download"),
         ("error", "*.files.create"),
     ],
 )
@@ -118,6 +118,7 @@ async def test_faults_on_the_way_change_nothing(
     fast_simulator.faults.add(fault, on=on, **options)
     rig = await make_rig()
     assert_whole(rig, await rig.ended(await rig.order(body("replicate", dataset))))
+    assert not fast_simulator.faults.pending()
 
 
 @pytest.mark.parametrize(
