@@ -31,6 +31,7 @@ class Meaning:
     delivery: Delivery
     events: list[JobEvent]
     new: NewJob | None = None  # a job that begins with it
+    is_all: bool = False  # nobody follows the training, so that its log is to be had from here alone
 
 
 class Interpreter:
@@ -71,7 +72,7 @@ class Interpreter:
         events = events_of(
             order, sighting, via=VIA, at=delivery.received_at, is_training=is_training, ends_job=ends_job
         )
-        return Meaning(delivery=delivery, events=events)
+        return Meaning(delivery=delivery, events=events, is_all=is_training and ends_job)
 
     def _unordered(self, delivery: Delivery, sighting: Sighting) -> Meaning:
         if delivery.job_id is not None:
@@ -82,7 +83,7 @@ class Interpreter:
         made = import_of(sighting, via=VIA, at=delivery.received_at, catalogue=self._catalogue, ends_job=ends_job)
         delivery = replace(delivery, job_id=made.new.job_id, item=1)
         _warn(delivery, sighting, is_training=True)
-        return Meaning(delivery=delivery, events=made.events, new=made.new)
+        return Meaning(delivery=delivery, events=made.events, new=made.new, is_all=ends_job)
 
 
 def dead(delivery: Delivery, problem: str) -> Meaning:

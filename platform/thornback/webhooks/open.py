@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from thornback.metrics.port import Recorder
 from thornback.providers.catalogue import Catalogue
 from thornback.providers.open import configured
@@ -9,6 +11,7 @@ from thornback.settings import Settings
 from thornback.webhooks.find import Asks, BatchedLookup
 from thornback.webhooks.meaning import Interpreter
 from thornback.webhooks.receive import Receiver
+from thornback.webhooks.unfollowed import with_log
 from thornback.webhooks.verify import fal_verifier, replicate_verifier
 
 
@@ -25,5 +28,6 @@ def open_receiver(settings: Settings, *, catalogue: Catalogue, ask: Asks, record
         verifiers={"replicate": replicate_verifier(settings), "fal": fal_verifier(settings)},
         look_up=BatchedLookup(ask),
         interpret=Interpreter(catalogue=catalogue, followed=configured(settings)),
+        complete=partial(with_log, ask),
         recorder=recorder,
     )

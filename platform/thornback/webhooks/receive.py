@@ -8,14 +8,14 @@ dead letter with the reason, and can be replayed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
 
-from thornback.errors import InvalidInput, SignatureInvalid
+from thornback.errors import InvalidInput, SignatureInvalid, Unavailable
 from thornback.log import get_logger
 from thornback.metrics.port import Delivery, Receipt, Recorder
 from thornback.providers import fal_body, replicate_body
@@ -43,15 +43,26 @@ class Lookup(Protocol):
         ...
 
 
+# Adds what the log brings to the meaning of a webhook of which nobody else would read it.
+Complete = Callable[[Meaning, Sighting], Awaitable[Meaning]]
+
+
 class Receiver:
     """Takes the webhooks of all providers. One event loop uses it."""
 
     def __init__(
-        self, *, verifiers: Mapping[str, Verifier], look_up: Lookup, interpret: Interpreter, recorder: Recorder
+        self,
+        *,
+        verifiers: Mapping[str, Verifier],
+        look_up: Lookup,
+        interpret: Interpreter,
+        complete: Complete,
+        recorder: Recorder,
     ) -> None:
         self._verifiers = verifiers
         self._look_up = look_up
         self._interpreter = interpret
+        self._complete = complete
         self._recorder = recorder
 
     async def receive(
@@ -117,7 +128,10 @@ class Receiver:
             return None
         delivery = replace(delivery, provider_id=sighting.provider_id, status=sighting.status[:MAX_STATUS_CHARS])
         try:
-            return self._interpreter.meaning(delivery, sighting, known.order)
+            meaning = self._interpreter.meaning(delivery, sighting, known.order)
+            return await self._complete(meaning, sighting) if meaning.is_all else meaning
+        except Unavailable:
+            raise
         except Exception as error:  # noqa: BLE001 - a fault of ours must not cost the delivery; mended, it is replayed
             _log.exception("a webhook could not be interpreted", provider_id=sighting.provider_id)
             return dead(delivery, f"it could not be interpreted: {type(error).__name__}: {error}")

@@ -177,3 +177,24 @@ async def test_bare_control_characters_in_logs(provider: Provider) -> None:
 async def test_two_names_for_the_same_route(provider: Provider) -> None:
     answer = await provider.replicate(succeeded(), path="/api/webhooks/replicate")
     assert answer.json() == {"received": True, "is_new": True, "events": answer.json()["events"], "problem": None}
+
+
+BAR = "flux_train_replicate: {p:3}%|####      | {n}/300 [04:05<09:05,  2.63s/it, loss: 3.7e-01]"
+
+
+async def test_the_log_of_a_training_that_nobody_follows(provider: Provider) -> None:
+    reader = provider.platform.reader
+    log = "Extracting images\nStarting train job\n\r" + BAR.format(p=10, n=30)
+    grown = log + "\r" + BAR.format(p=31, n=93) + "\n"
+    started = datetime.now(UTC).isoformat()  # long ago, and the time that has passed would say more than the log
+    for whole in (log, grown, log):  # the last comes late
+        await provider.replicate(training("processing", logs=whole, started_at=started))
+    job = reader.job(JOB).state
+    assert job.progress_percent == pytest.approx(10 + 0.85 * 31)
+    assert job.progress_origin == "parsed"
+    await provider.replicate(succeeded(logs=grown + "Fine-tuning completed"))
+    lines = [line for chunk in reader.logs(JOB) for line in chunk.lines]
+    assert lines[:2] == ["Extracting images", "Starting train job"]
+    assert lines[-1] == "Fine-tuning completed"
+    assert len(lines) == len(set(lines))
+    assert reader.job(JOB).state.status is JobStatus.COMPLETED
