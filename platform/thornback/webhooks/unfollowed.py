@@ -20,13 +20,16 @@ from thornback.store.read import StoreReader
 from thornback.webhooks.find import Asks
 from thornback.webhooks.meaning import Meaning
 
+# Each webhook brings the whole log, which is read anew. A longer one stays in the inbox alone: its sender waits.
+MAX_CHARS = 200_000
+
 _TAIL = 500  # lines in which the last one of the provider's is looked for
 
 
 async def with_log(ask: Asks, meaning: Meaning, sighting: Sighting) -> Meaning:
     """Add what the log of a sighting brings. Raises StoreUnavailable."""
     job_id = meaning.delivery.job_id
-    if not sighting.logs or job_id is None:
+    if not sighting.logs or len(sighting.logs) > MAX_CHARS or job_id is None:
         return meaning
 
     def read(store: StoreReader) -> list[JobEvent]:
