@@ -206,7 +206,10 @@ class Training:
             return await self._follower.look("poll")
         except ThornbackError as error:
             log.warning("the last look failed", job_id=item.job_id, error=error.message)
-        return await asyncio.to_thread(inbox.newest, self._desk.reader, item)
+        sighting = await asyncio.to_thread(inbox.newest, self._desk.reader, item)
+        if sighting is not None:
+            await self._seen(sighting)
+        return sighting
 
     async def _fetch(self, item: ItemState, sighting: Sighting | None) -> list[Stored] | None:
         """None where the job has ended without them."""

@@ -14,6 +14,7 @@ from tests.unit.remote.test_training import VERSION, finished, one_order
 from thornback.errors import JobNotFound, OrderUnknown
 from thornback.jobs.events import EventFactory
 from thornback.jobs.status import FailureReason, JobStatus
+from thornback.metrics.port import Delivery
 from thornback.providers.catalogue import load_catalogue
 from thornback.providers.memory import Taken
 from thornback.providers.port import Order, OrderPhase, Sighting
@@ -96,6 +97,25 @@ async def test_a_training_from_elsewhere_completes_without_its_files(called: Rig
     assert job.completed_at == said.completed_at
     assert job.fact("training_steps") == 1000
     assert job.artifacts == {}
+
+
+async def test_the_log_of_a_training_that_is_only_known_from_its_webhooks(called: Rig) -> None:
+    said = elsewhere(called, "abc", OrderPhase.SUCCEEDED, output="a bare string", outputs=(), version=None)
+    called.memory.forget("abc")
+    made = import_of(said, via="webhook", at=now(), catalogue=load_catalogue(called.settings))
+    delivery = Delivery(
+        provider="replicate",
+        delivery_id="msg_1",
+        received_at=now(),
+        provider_id="abc",
+        job_id=made.new.job_id,
+        item=1,
+        status="succeeded",
+        body=json.dumps({"id": "abc", "status": "succeeded", "logs": "its last words\n"}),
+    )
+    await called.recorder.receive(delivery, made.events, new=made.new)
+    job = await called.ended(made.new.job_id)
+    assert "its last words" in called.log(job.id)
 
 
 async def test_sync_takes_over_a_training(rig: Rig) -> None:
