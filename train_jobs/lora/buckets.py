@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,20 +26,30 @@ class Cut:
     crop: tuple[int, int]  # top, left
     size: tuple[int, int]  # height, width of the bucket
 
+    def box(self, original: tuple[int, int]) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom of the crop in the image as it was before it was resized."""
+        down, across = original[0] / self.resized[0], original[1] / self.resized[1]
+        top, left = self.crop
+        # Rounding must not lead over the edge.
+        right, bottom = min((left + self.size[1]) * across, original[1]), min((top + self.size[0]) * down, original[0])
+        return left * across, top * down, right, bottom
+
     def frame(self, original: tuple[int, int]) -> Frame:
         """As SDXL is told."""
         return Frame(original=original, crop=self.crop, target=self.size)
 
 
-def bucket_sizes(resolution: int, multiple: int) -> list[tuple[int, int]]:
-    """(height, width) of all buckets of a resolution: for each width the greatest height within the area."""
-    sizes = set()
+@lru_cache(maxsize=64)
+def bucket_sizes(resolution: int, multiple: int) -> tuple[tuple[int, int], ...]:
+    """(height, width) of all buckets: the square, and for each width the greatest height within the area."""
     area = resolution * resolution
+    side = resolution // multiple * multiple
+    sizes = {(side, side)} if side else set()
     for width in range(multiple, int(resolution * MOST_STRETCHED) + 1, multiple):
         height = area // width // multiple * multiple
         if height and max(height / width, width / height) <= MOST_STRETCHED:
             sizes |= {(height, width), (width, height)}
-    return sorted(sizes)
+    return tuple(sorted(sizes))
 
 
 def bucket_for(height: int, width: int, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:

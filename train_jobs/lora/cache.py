@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors.torch import load, save
@@ -25,19 +25,20 @@ FORMAT = 1
 """Changes where what is kept, or how it is made, changes."""
 
 KEPT_BYTES = 4 << 30  # of encoded tensors in a worker's memory
-_FINGERPRINT_BYTES = 1 << 16
-_WEIGHTS = (".safetensors", ".bin")
+_STRIPES = 16
+_STRIPE_BYTES = 1 << 16
 
 
-def model_key(source: str, revision: str | None, components: tuple[str, ...]) -> str:
+def model_key(source: str, revision: str | None, components: tuple[str, ...], *, made_by: str = "") -> str:
     """What tells the encoders of a base model apart: its commit, or what the files of a folder are.
 
     Args:
         source: hub id or folder.
         revision: the commit; None for a folder.
         components: the sub-folders that matter.
+        made_by: what else decides what comes out: the family, the precision.
     """
-    digest = hashlib.sha256(f"{FORMAT} {' '.join(sorted(components))}".encode())
+    digest = hashlib.sha256(f"{FORMAT} {made_by} {' '.join(sorted(components))}".encode())
     if revision is not None:
         digest.update(f"{source}@{revision}".encode())
         return digest.hexdigest()[:32]
@@ -48,18 +49,25 @@ def model_key(source: str, revision: str | None, components: tuple[str, ...]) ->
             size = file.stat().st_size
             digest.update(f"{file.relative_to(source)} {size}".encode())
             with file.open("rb") as stream:
-                digest.update(stream.read(_FINGERPRINT_BYTES))
-                # The ends of large weight files, for the whole of them would take minutes.
-                if size > 2 * _FINGERPRINT_BYTES:
-                    stream.seek(-_FINGERPRINT_BYTES, 2)
-                digest.update(stream.read())
+                for stripe in _stripes(stream, size):
+                    digest.update(stripe)
     return digest.hexdigest()[:32]
+
+
+def _stripes(stream: BinaryIO, size: int) -> Iterator[bytes]:
+    """A small file whole; of a large one, which would take minutes, stripes from its beginning to its end."""
+    if size <= _STRIPES * _STRIPE_BYTES:
+        yield stream.read()
+        return
+    for number in range(_STRIPES):
+        stream.seek((size - _STRIPE_BYTES) * number // (_STRIPES - 1))
+        yield stream.read(_STRIPE_BYTES)
 
 
 class Cache:
     """Encoded captions and images of one base model. Knows no model."""
 
-    def __init__(self, uri: str, *, text_key: str, image_key: str, upscale: bool = False) -> None:
+    def __init__(self, uri: str, *, text_key: str, image_key: str) -> None:
         """`uri` is the folder that all runs share; the keys come from `model_key`."""
         self._text = join(uri, "text", text_key)
         self._images = join(uri, "images", image_key)
@@ -141,7 +149,7 @@ class Cache:
 
 def _plain(tensor: Tensor) -> Tensor:
     tensor = tensor.detach().to("cpu")
-    return tensor.half().contiguous() if tensor.dtype == torch.float64 else tensor.contiguous()
+    return tensor.float().contiguous() if tensor.dtype == torch.float64 else tensor.contiguous()
 
 
 def _size(tensors: Mapping[str, Tensor]) -> int:

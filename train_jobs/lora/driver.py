@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,11 @@ from typing import Any
 import ray
 
 from thornback.artifacts.files import join, locate
-from thornback.datasets.captioned import ImageIndex, look, open_images, refuse_broken
-from thornback.datasets.image_zip import is_picture
-from thornback.errors import DataError, InvalidInput, TrainingFailed
+from thornback.datasets.captioned import Files, ImageIndex, captions_of_set, job_of, look, open_images, refuse_broken
+from thornback.errors import DataError, InvalidInput, NotFound, TrainingFailed
 from thornback.jobs.events import Attempt
 from thornback.jobs.spec import JobSpec, LoraSpec, parse_spec
+from thornback.jobs.state import JobState
 from thornback.metrics.actor import connect
 from thornback.metrics.reporter import NullReporter, Reporter, open_reporter
 from thornback.settings import Settings, load_settings
@@ -46,6 +48,7 @@ def run_job(job_id: str, *, attempt: int) -> int:
         job_id=job_id,
         attempt=number,
         resume_from=state.resume_from,
+        read_job=lambda other: asyncio.run(connect(settings).job(other)),
     )
     return driver.main()
 
@@ -103,6 +106,17 @@ def _train(job: dict[str, Any]) -> Any:
     return run_worker(job)
 
 
+@contextmanager
+def naming(field: str, source: str) -> Iterator[None]:
+    """Say of an error in data where the data was named. Raises DataError."""
+    try:
+        yield
+    except DataError as error:
+        if "errors" in error.details:
+            raise
+        raise DataError.field(field, f"{source}: {error.message}") from error
+
+
 class LoraDriver(RunDriver[RunPlan]):
     """One run, from its specification to its end."""
 
@@ -117,6 +131,7 @@ class LoraDriver(RunDriver[RunPlan]):
         attempt: Attempt | None = None,
         resume_from: str | None = None,
         is_ray_own: bool = False,
+        read_job: Callable[[str], JobState] | None = None,
     ) -> None:
         super().__init__(
             run_uri=run_uri,
@@ -126,6 +141,7 @@ class LoraDriver(RunDriver[RunPlan]):
             is_ray_own=is_ray_own,
         )
         self.spec, self.settings, self.job_id, self.resume_from = spec, settings, job_id, resume_from
+        self.read_job = read_job
 
     def launcher(self) -> Launcher:
         """See RunDriver."""
@@ -180,10 +196,10 @@ class LoraDriver(RunDriver[RunPlan]):
 
         config = plan.config
         self.reporter.stage("checking data")
-        index = self.index(plan.index, config.dataset, masks=config.masks, setting="config.max_broken_share")
+        index = self.index(plan.index, config.dataset, field="config.dataset")
         extra = None
         if config.regularisation is not None:
-            extra = self.index(plan.regularisation_index, config.regularisation, setting="config.regularisation")
+            extra = self.index(plan.regularisation_index, config.regularisation, field="config.regularisation")
         _, report = make_examples(config, index, extra, multiple=plan.base.model_family.pixel_multiple)
         for line in report.lines():
             self.reporter.log(f"   {line}")
@@ -198,33 +214,56 @@ class LoraDriver(RunDriver[RunPlan]):
             sample_prompts=config.sample_prompts,
         )
 
-    def index(self, uri: str, source: str, *, setting: str, masks: str | None = None) -> ImageIndex:
+    def index(self, uri: str, source: str, *, field: str) -> ImageIndex:
         """The images of a source, as the first attempt found them. Raises DataError."""
         place = locate(uri)
         if place.exists():
             return ImageIndex.from_json(place.read_bytes())
         config = self.spec.config
-        address = self.address(source)
+        is_subject = field == "config.dataset"
         with tempfile.TemporaryDirectory() as folder:
-            try:
-                files = open_images(address, storage=self.settings.storage, into=Path(folder))
-                mask_names = [] if masks is None else [entry.path for entry in locate(masks).files()]
+            with naming(field, source):
+                files = self.open(source, Path(folder) / "images")
+                captions = self.captions(source)
+            masks = None
+            if is_subject and config.masks is not None:
+                with naming("config.masks", config.masks):
+                    masks = self.open(config.masks, Path(folder) / "masks")
+            with naming(field, source):
                 index = look(
                     files,
-                    source=address,
-                    trigger_word=config.trigger_word,
+                    source=self.address(source),
+                    # What calls the subject must not come to mean the others of its class.
+                    trigger_word=config.trigger_word if is_subject else None,
                     default_caption=config.default_caption,
-                    masks=[name for name in mask_names if is_picture(name)],
+                    captions=captions,
+                    masks=masks,
+                    masks_source=None if masks is None or config.masks is None else self.address(config.masks),
                 )
-            except DataError as error:
-                raise DataError.field("config.dataset", f"{source}: {error}") from error
-        refuse_broken(index, most=config.max_broken_share, setting=setting)
+        refuse_broken(index, most=config.max_broken_share, setting="config.max_broken_share", field=field)
         place.write_bytes(index.as_json())
         return index
 
+    def open(self, source: str, into: Path) -> Files:
+        """The files of a source. Raises DataError."""
+        max_bytes = self.settings.dataset_max_bytes
+        return open_images(self.address(source), storage=self.settings.storage, into=into, max_bytes=max_bytes)
+
+    def captions(self, source: str) -> dict[str, str]:
+        """The prompts of an image set; nothing for any other source. Raises DataError."""
+        job_id = job_of(source)
+        if job_id is None:
+            return {}
+        if self.read_job is None:
+            raise DataError("image sets are known to the platform only; give the folder of the pictures")
+        try:
+            return captions_of_set(self.read_job(job_id))
+        except NotFound as error:
+            raise DataError(error.message) from error
+
     def address(self, source: str) -> str:
         """Where a source lies, for workers that start in other folders."""
-        if "://" in source or source.startswith("upload:"):
+        if "://" in source or source.startswith(("upload:", "job:")):
             return source
         return str(Path(source).expanduser().absolute())
 

@@ -6,12 +6,16 @@ Each encoder is loaded only where something is missing in the cache, and is gone
 from __future__ import annotations
 
 import gc
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 
 from thornback.datasets import pictures
 from thornback.datasets.captioned import Files
+from thornback.errors import DataError
 from thornback.metrics.reporter import Reporter
 from train_jobs.common.group import Group
 from train_jobs.lora import components
@@ -22,15 +26,18 @@ from train_jobs.lora.examples import Latents, Shot
 from train_jobs.lora.pixels import to_mask, to_pixels
 
 TEXTS_AT_ONCE = 8
+LOOKS_AT_ONCE = 16
+
+T = TypeVar("T")
+Key = tuple[str, tuple[int, int], int]  # image, bucket, crop
 
 
 def encode_texts(
     base: BaseModel, captions: Iterable[str], cache: Cache, group: Group, reporter: Reporter, *, dtype: torch.dtype
 ) -> int:
     """Encode what is missing; returns how many captions this run encoded, over all workers."""
-    missing = sorted({caption for caption in captions if not cache.has_text(caption)})
-    # All workers look before any of them writes, so that all share out the same list.
-    missing = group.gather(missing)[0]
+    # One worker looks, before any of them writes, so that all share out the same list.
+    missing = group.gather(_missing(sorted(set(captions)), cache.has_text) if group.is_first else [])[0]
     if not missing:
         return 0
     reporter.stage("encoding text")
@@ -60,10 +67,14 @@ def encode_images(
 ) -> int:
     """Encode what is missing; returns how many crops this run encoded, over all workers."""
     wanted = {(shot.image, shot.size, crop): shot for shot in shots for crop in range(shot.crops)}
-    missing = [key for key, shot in sorted(wanted.items()) if not cache.has_latents(shot, key[2])]
-    has_statistics = cache.has_statistics()
+    missing: list[Key] = []
+    has_statistics = False
+    if group.is_first:
+        missing = _missing(sorted(wanted), lambda key: cache.has_latents(wanted[key], key[2]))
+        has_statistics = cache.has_statistics()
     missing, has_statistics = group.gather((missing, has_statistics))[0]
     if not missing and has_statistics:
+        cache.has_statistics()
         return 0
     reporter.stage("encoding images")
     mine = missing[group.rank :: group.world_size]
@@ -74,7 +85,7 @@ def encode_images(
     cache.statistics = statistics
     for done, key in enumerate(mine, 1):
         shot = wanted[key]
-        latents = _encode(base, vae, shot, key[2], group.device, dtype, read(shot), read_mask(shot))
+        latents = _encode(base, vae, shot, key[2], group.device, dtype, unchanged(shot, read(shot)), read_mask(shot))
         cache.put_latents(shot, key[2], latents)
         if done % 50 == 0:
             reporter.log(f"{done} of {len(mine)} crops encoded")
@@ -104,6 +115,19 @@ def _encode(
         frame=place.frame((image.height, image.width)),
         mask=None if mask is None else to_mask(mask, place, (posterior.mean.shape[-2], posterior.mean.shape[-1])),
     )
+
+
+def unchanged(shot: Shot, content: bytes) -> bytes:
+    """The content, which must be what the index tells of: it is kept under that hash, for other runs too."""
+    if hashlib.sha256(content).hexdigest() != shot.image:
+        raise DataError(f"{shot.name} is another picture than when the run began; start a new run on the changed data")
+    return content
+
+
+def _missing(wanted: Sequence[T], is_there: Callable[[T], bool]) -> list[T]:
+    """What is not there; asked side by side, for on S3 each answer takes a while."""
+    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+        return [one for one, there in zip(wanted, pool.map(is_there, wanted), strict=True) if not there]
 
 
 def read_by_hash(files: Files, names: dict[str, str]) -> Callable[[Shot], bytes]:

@@ -16,23 +16,22 @@ from train_jobs.lora.buckets import Cut
 
 def to_pixels(image: Image.Image, place: Cut) -> Tensor:
     """[3, height, width] in -1..1: resized to cover the bucket, then cropped."""
-    height, width = place.resized
-    resized = image.resize((width, height), Image.Resampling.LANCZOS)
-    top, left = place.crop
-    cropped = resized.crop((left, top, left + place.size[1], top + place.size[0]))
-    values = torch.from_numpy(np.asarray(cropped, dtype=np.float32).copy())
+    values = torch.from_numpy(np.asarray(_cut_out(image, place, Image.Resampling.LANCZOS), dtype=np.float32).copy())
     return values.permute(2, 0, 1) / 127.5 - 1.0
 
 
 def to_mask(content: bytes, place: Cut, latent_size: tuple[int, int]) -> Tensor:
     """[1, height, width] of the latents in 0..1: the same cut as its image, then averaged down."""
     grey = pictures.to_rgb(content).convert("L")
-    height, width = place.resized
-    resized = grey.resize((width, height), Image.Resampling.BILINEAR)
-    top, left = place.crop
-    cropped = resized.crop((left, top, left + place.size[1], top + place.size[0]))
+    cropped = _cut_out(grey, place, Image.Resampling.BILINEAR)
     values = torch.from_numpy(np.asarray(cropped, dtype=np.float32).copy())[None, None] / 255.0
     return functional.adaptive_avg_pool2d(values, latent_size)[0]
+
+
+def _cut_out(image: Image.Image, place: Cut, resampling: Image.Resampling) -> Image.Image:
+    # In one go: a long and narrow image would become gigabytes when it is resized as a whole.
+    height, width = place.size
+    return image.resize((width, height), resampling, box=place.box((image.height, image.width)))
 
 
 def as_png(image: Image.Image) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from torch import nn
 
 from thornback import torch_shim
 from thornback.artifacts.files import locate
-from thornback.datasets.captioned import Files, FolderFiles, ImageIndex, open_images
+from thornback.datasets.captioned import Files, ImageIndex, open_images
 from thornback.metrics.capture import capture_output
 from thornback.metrics.reporter import Reporter, open_reporter
 from train_jobs.common.console import ConsoleReporter
@@ -137,14 +138,15 @@ class Worker:
         """Fill the cache; both encoders are gone afterwards."""
         base, config = self.plan.base, self.config
         text_parts = self.family.text_components
+        made_by = f"{self.family.name} {self.dtype}"
         cache = Cache(
             self.plan.cache_uri,
-            text_key=model_key(base.source, base.revision, text_parts),
-            image_key=model_key(base.source, base.revision, ("vae",)),
+            text_key=model_key(base.source, base.revision, text_parts, made_by=made_by),
+            image_key=model_key(base.source, base.revision, ("vae",), made_by=made_by),
         )
         with tempfile.TemporaryDirectory() as folder:
             read = _reader(sources, self.plan.storage, Path(folder))
-            masks = _Masks(config.masks, sources[0][0])
+            masks = _Masks(sources[0][0], self.plan.storage, Path(folder))
             cache.use_masks(masks.hashes)
             shots = [*examples.train, *examples.val]
             captions = {shot.caption for shot in shots} | {"", NEGATIVE, *self.prompts}
@@ -214,32 +216,23 @@ class Worker:
 class _Masks:
     """The grey pictures of a folder, by their images."""
 
-    def __init__(self, folder: str | None, index: ImageIndex) -> None:
-        self._files = None if folder is None else FolderFiles(locate(folder))
+    def __init__(self, index: ImageIndex, storage: str, into: Path) -> None:
+        self._files = None
+        if index.masks is not None:
+            self._files = open_images(index.masks, storage=storage, into=into / "masks", max_bytes=sys.maxsize)
         self._names = {image.sha256: image.mask for image in index.images if image.mask is not None}
-        self.hashes = {image: _hash(self.content(image)) for image in self._names}
-
-    def content(self, image: str) -> bytes:
-        """A mask's file."""
-        name = self._names[image]
-        assert self._files is not None  # noqa: S101 - an index names masks only where there is a folder
-        return self._files.read(name)
+        self.hashes = {image.sha256: image.mask_sha256 for image in index.images if image.mask_sha256 is not None}
 
     def read(self, shot: Shot) -> bytes | None:
         """The mask of a shot, where it has one."""
-        return self.content(shot.image) if shot.image in self._names else None
-
-
-def _hash(content: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(content).hexdigest()
+        name = self._names.get(shot.image)
+        return None if name is None or self._files is None else self._files.read(name)
 
 
 def _reader(sources: list[tuple[ImageIndex, str]], storage: str, into: Path) -> Callable[[Shot], bytes]:
     by_hash: dict[str, Callable[[Shot], bytes]] = {}
     for place, (index, address) in enumerate(sources):
-        files: Files = open_images(address, storage=storage, into=into / str(place))
+        files: Files = open_images(address, storage=storage, into=into / str(place), max_bytes=sys.maxsize)
         read = read_by_hash(files, {image.sha256: image.name for image in index.images})
         by_hash |= {image.sha256: read for image in index.images}
     return lambda shot: by_hash[shot.image](shot)

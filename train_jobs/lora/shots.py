@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from thornback.datasets.captioned import CaptionedImage, ImageIndex
 from thornback.errors import DataError
@@ -18,12 +18,13 @@ from train_jobs.lora.examples import Examples, Shot
 class Report:
     """What became of the images."""
 
-    images: int
+    images: int  # to train on
     held_out: int
     regularisation: int
     buckets: Mapping[str, int]  # "height x width" -> shots
     too_small: Mapping[str, str]  # name -> why it is trained at fewer resolutions, or at none
     dropped: Mapping[str, str]
+    duplicates: Mapping[str, str] = field(default_factory=dict)  # name -> the one that is taken for it
 
     def lines(self) -> list[str]:
         """For the log."""
@@ -32,6 +33,7 @@ class Report:
             told.append(f"{self.regularisation} regularisation images")
         told += [f"bucket {size}: {count}" for size, count in self.buckets.items()]
         told += [f"dropped {name}: {why}" for name, why in self.dropped.items()]
+        told += [f"{name}: the same file as {other}, taken once" for name, other in self.duplicates.items()]
         told += [f"{name}: {why}" for name, why in self.too_small.items()]
         return told
 
@@ -50,34 +52,33 @@ def make_examples(
     Raises:
         DataError: no image is large enough for any bucket.
     """
-    images = sorted({image.sha256: image for image in index.images}.values(), key=lambda image: image.name)
-    held_out = _held_out(images, config)
     too_small: dict[str, str] = {}
-    train: list[Shot] = []
-    val: list[Shot] = []
-    for image in images:
-        shots = _shots(image, config, multiple, too_small, weight=1.0)
-        if image.sha256 in held_out:
-            val += shots[-1:]  # the largest says the most, and one is enough
-        else:
-            train += shots
-    extra = [] if regularisation is None else list(regularisation.images)
-    for image in extra:
-        train += _shots(image, config, multiple, too_small, weight=config.regularisation_weight)
-    if not train:
+    shots = {image.sha256: _shots(image, config, multiple, too_small, weight=1.0) for image in index.images}
+    usable = sorted(sha256 for sha256, mine in shots.items() if mine)
+    if not usable:
         raise DataError.field(
             "config.resolution", "every image is smaller than its bucket: lower resolution or set upscale"
         )
-    buckets: dict[str, int] = {}
-    for shot in train:
-        buckets[f"{shot.size[0]} x {shot.size[1]}"] = buckets.get(f"{shot.size[0]} x {shot.size[1]}", 0) + 1
+    held_out = _held_out(usable, config)
+    # By names and not by hashes, so that one changed image leaves the others in their places.
+    images = [image.sha256 for image in sorted(index.images, key=lambda image: image.name) if shots[image.sha256]]
+    train = [shot for sha256 in images if sha256 not in held_out for shot in shots[sha256]]
+    # The largest says the most, and one is enough.
+    val = [shots[sha256][-1] for sha256 in images if sha256 in held_out]
+    extra: list[CaptionedImage] = []
+    if regularisation is not None:
+        extra = [image for image in regularisation.images if image.sha256 not in shots]
+    regular = [_shots(image, config, multiple, too_small, weight=config.regularisation_weight) for image in extra]
+    train += [shot for mine in regular for shot in mine]
+    buckets = Counter(shot.size for shot in train)
     report = Report(
         images=len(images) - len(held_out),
         held_out=len(held_out),
-        regularisation=len(extra),
-        buckets=dict(sorted(buckets.items())),
+        regularisation=sum(bool(mine) for mine in regular),
+        buckets={f"{size[0]} x {size[1]}": count for size, count in sorted(buckets.items())},
         too_small=too_small,
         dropped=index.dropped,
+        duplicates=index.duplicates,
     )
     return Examples(train=train, val=val, sha256=index.sha256), report
 
@@ -107,9 +108,11 @@ def _shots(
     return [shots[size] for size in sorted(shots, key=lambda size: size[0] * size[1])]
 
 
-def _held_out(images: Sequence[CaptionedImage], config: LoraConfig) -> set[str]:
+def _held_out(images: Sequence[str], config: LoraConfig) -> set[str]:
+    """Those whose hash with the seed comes first: an image more or less moves hardly any other."""
     if config.validation_split == 0.0 or len(images) < 2:
         return set()
     count = min(len(images) - 1, max(1, round(len(images) * config.validation_split)))
-    order = np.random.default_rng([config.seed, len(images)]).permutation(len(images))
-    return {images[place].sha256 for place in order[:count]}
+    return set(
+        sorted(images, key=lambda sha256: hashlib.sha256(f"{config.seed} {sha256}".encode()).hexdigest())[:count]
+    )

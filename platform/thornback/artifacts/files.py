@@ -7,6 +7,7 @@ Addresses are local paths or `s3://bucket/key`; an S3-compatible server is named
 from __future__ import annotations
 
 import posixpath
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,7 +78,7 @@ class Location:
                 stream.write(content)
             return
         self.fs.create_dir(parent, recursive=True)
-        partial = posixpath.join(parent, f".{name}.partial")
+        partial = posixpath.join(parent, _partial(name))
         with self.fs.open_output_stream(partial) as stream:
             stream.write(content)
         self.fs.move(partial, self.path)
@@ -86,7 +87,7 @@ class Location:
         """Copy a local file here, whole or not at all."""
         parent, name = posixpath.split(self.path)
         local = not isinstance(self.fs, pafs.S3FileSystem)
-        target = posixpath.join(parent, f".{name}.partial") if local else self.path
+        target = posixpath.join(parent, _partial(name)) if local else self.path
         if local:
             self.fs.create_dir(parent, recursive=True)
         pafs.copy_files(str(source), target, source_filesystem=pafs.LocalFileSystem(), destination_filesystem=self.fs)
@@ -124,6 +125,11 @@ class Location:
         """Remove the folder and everything below it; a missing one is no error."""
         if self.exists():
             self.fs.delete_dir(self.path)
+
+
+def _partial(name: str) -> str:
+    """A name of its own for each writer: two of the same file must not write into one another's."""
+    return f".{name[:200]}.{uuid.uuid4().hex[:12]}.partial"
 
 
 def join(uri: str, *names: str) -> str:

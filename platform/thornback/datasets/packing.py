@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,7 @@ def zip_folder(folder: str, into: Path) -> Path:
 
 def captioned(prompt: str, trigger_word: str | None) -> str:
     """A prompt as caption: what calls the subject has to be in it."""
-    if trigger_word is None or trigger_word.casefold() in prompt.casefold():
+    if trigger_word is None or re.search(rf"(?<!\w){re.escape(trigger_word)}(?!\w)", prompt, re.IGNORECASE):
         return prompt
     return f"{trigger_word}, {prompt}"
 
