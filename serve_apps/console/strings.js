@@ -1,4 +1,4 @@
-// Every word that the page shows, in one place, so that another language is another file like this.
+// Every word that the page shows, but for strings-remote.js, so that another language is files like these.
 // Values are strings or functions of what goes into them.
 
 export const strings = {
@@ -113,45 +113,24 @@ export const strings = {
   kinds: { convnext: "ConvNeXt", lora: "LoRA", image_set: "Image set" },
   backends: { ray: "this cluster", replicate: "Replicate", fal: "fal" },
 
-  provider: {
-    heading: (name) => `At ${name}`,
-    page: (name) => `Open at ${name}`,
-    id: "Id there",
-    version: "Version",
-    cost: "Cost",
-    estimate: "Estimated cost",
-    measured: "measured",
-    trigger: "Trigger word",
-    captioning: "Captions",
-    steps: "Steps",
-    worked: "Worked for",
-    total: "From order to end",
-    dataset: "Dataset",
-    sync: "Sync now",
-    syncing: "Asking…",
-    syncHelp: "Ask the provider now instead of waiting for its message",
-    synced: (time) => `Asked at ${time}`,
+  samples: {
+    heading: "Samples",
+    newest: (step) => `newest at step ${step.toLocaleString()}`,
+    none: "The first pictures appear here.",
+    step: (step) => `Step ${step.toLocaleString()}`,
+    prompt: (n) => `Prompt ${n}`,
+    alt: (step, prompt) => `Sample at step ${step}: ${prompt}`,
+    older: (n) => `${n} older`,
   },
 
-  images: {
-    heading: "Images",
-    summary: (done, total) => `${done} of ${total}`,
-    success: (percent) => `${percent} succeeded`,
-    failed: (n) => (n === 1 ? "1 failed" : `${n} failed`),
-    zip: "Download as ZIP",
-    alt: (item, prompt) => `Image ${item}${prompt ? `: ${prompt}` : ""}`,
-    tries: (n) => `try ${n}`,
-    failedToLoad: "The images could not be loaded",
-    status: {
-      intended: "ordering",
-      sent: "waiting",
-      processing: "being made",
-      succeeded: "fetching",
-      failed: "failed",
-      cancelled: "cancelled",
-      stored: "done",
-      waiting: "not ordered yet",
-    },
+  wishes: {
+    save: { label: "Save now", help: "A checkpoint and its LoRA file after the present step" },
+    sample: { label: "Sample now", help: "Pictures of the sample prompts after the present step" },
+    finish: { label: "Stop and keep", help: "End after the present step and keep the result" },
+    asked: (what, time) => `“${what}” was asked for at ${time}; it is done after the present step.`,
+    finishTitle: "Stop and keep the result?",
+    finishText: (name) => `“${name}” ends after the present step, and what it has learned so far is published.`,
+    goOn: "Train on",
   },
 
   figures: {
@@ -166,6 +145,7 @@ export const strings = {
     gradient_norm: "Gradient norm",
     images_per_second: "Throughput",
     perSecond: "images/s",
+    seconds_per_step: "Seconds per step",
     dataset_size: "Dataset",
     split: (train, val) => `${train} train, ${val} val`,
   },
@@ -179,6 +159,7 @@ export const strings = {
     learning_rate: "Learning rate",
     gradient_norm: "Gradient norm",
     images_per_second: "Throughput (images/s)",
+    seconds_per_step: "Seconds per step",
     series: {
       train_loss: "train",
       val_loss: "val",
@@ -188,6 +169,7 @@ export const strings = {
       learning_rate: "rate",
       gradient_norm: "norm",
       images_per_second: "images/s",
+      seconds_per_step: "s",
     },
     waiting: "Curves start with the first report.",
     none: "This job reported no values.",

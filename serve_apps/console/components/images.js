@@ -3,9 +3,7 @@ import { html, memo } from "../dom.js";
 import { imageUrl, zipUrl } from "../api.js";
 import { percent } from "../format.js";
 import { isFinal } from "../fold.js";
-import { strings } from "../strings.js";
-
-const text = strings.images;
+import { images as text } from "../strings-remote.js";
 
 export function Images({ job, items, error }) {
   const total = job.images_total ?? job.config.count ?? job.config.prompts?.length ?? 0;

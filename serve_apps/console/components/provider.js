@@ -4,8 +4,7 @@ import { api } from "../api.js";
 import { isFinal } from "../fold.js";
 import { ABSENT, clockTime, dollars, duration } from "../format.js";
 import { strings } from "../strings.js";
-
-const text = strings.provider;
+import { provider as text } from "../strings-remote.js";
 
 export function Provider({ job, detail }) {
   const name = strings.backends[job.provider] ?? job.provider;
