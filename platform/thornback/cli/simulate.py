@@ -56,7 +56,7 @@ def simulate(
         except ValueError as error:
             raise InvalidInput.field("--fault", str(error)) from None
     _tell_orders(server, output)
-    with _until_signal() as stopped, server:
+    with _until_signal() as stopped, _serving(server, host, port):
         _tell_settings(server, output)
         output.note(f"Replicate and fal at {server.url}, {speed:g} times as quick. Ctrl-C ends them.")
         stopped.wait()
@@ -87,10 +87,19 @@ def _server(host: str, port: int, speed: float) -> SimulatorServer:
     from thornback.simulator.scenario import Scenario  # Starlette and uvicorn: a third of a second of imports
     from thornback.simulator.server import SimulatorServer
 
+    return SimulatorServer(Scenario(speed=speed), host=host, port=port)
+
+
+@contextlib.contextmanager
+def _serving(server: SimulatorServer, host: str, port: int) -> Iterator[None]:
     try:
-        return SimulatorServer(Scenario(speed=speed), host=host, port=port)
+        server.start()
     except OSError as error:
         raise Conflict(f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port") from None
+    try:
+        yield
+    finally:
+        server.stop()
 
 
 def _tell_settings(server: SimulatorServer, output: Output) -> None:

@@ -40,7 +40,7 @@ def create_app(sim: Simulator | None = None) -> Starlette:
     gates = Gates(sim)
     fal = fal_routes.routes(gates)  # last, but for its list: its addresses match almost anything
     routes = [
-        *Control(sim).routes(),
+        *Control(sim, gates.operations).routes(),
         *fal[:2],
         *replicate_routes.routes(gates),
         *replicate_library.routes(gates),

@@ -1,7 +1,7 @@
 """The simulator's own HTTP API: order faults, look at what came and went, turn the clock.
 
 POST   /simulator/faults      {"kind": "lost_answer", "on": "replicate.*.create", "times": 1}
-GET    /simulator/faults      those to come, and the kinds there are
+GET    /simulator/faults      those to come, the kinds there are, and the calls
 DELETE /simulator/faults      nothing goes wrong from now on
 GET    /simulator/orders      everything that was taken
 GET    /simulator/requests    every call that came
@@ -12,6 +12,7 @@ POST   /simulator/advance     {"seconds": 60}: turn the clock; answers when what
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
@@ -29,8 +30,9 @@ from thornback.simulator.wire import answer
 class Control:
     """Its endpoints; none asks for credentials."""
 
-    def __init__(self, sim: Simulator) -> None:
+    def __init__(self, sim: Simulator, operations: Collection[str]) -> None:
         self._sim = sim
+        self._operations = operations
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -54,7 +56,8 @@ class Control:
 
     async def faults(self, request: Request) -> Response:
         """GET /simulator/faults."""
-        return answer({"faults": self._sim.faults.pending(), "kinds": dict(KINDS)})
+        calls = sorted(self._operations)
+        return answer({"faults": self._sim.faults.pending(), "kinds": dict(KINDS), "calls": calls})
 
     async def clear_faults(self, request: Request) -> Response:
         """DELETE /simulator/faults."""

@@ -25,8 +25,8 @@ def routes(gates: Gates) -> list[Route]:
         gates.route("POST", "/storage/auth/token", "fal.storage.token", token),
         gates.route("POST", "/storage/upload/initiate", "fal.storage.initiate", initiate),
         gates.route("PUT", "/storage/put/{id}", "fal.storage.put", put, open=True),  # the address is the permission
-        gates.route("POST", "/files/upload", "fal.files.create", upload),
-        gates.route("POST", "/files/upload/multipart", "fal.files.create", begin_parts),
+        gates.route("POST", "/files/upload", "fal.files.upload", upload),
+        gates.route("POST", "/files/upload/multipart", "fal.files.upload", begin_parts),
         gates.route("PUT", f"{parts}/{{number:int}}", "fal.files.part", put_part),
         gates.route("POST", f"{parts}/complete", "fal.files.complete", join_parts),
         gates.route("GET", file, "fal.output.download", download, open=True),

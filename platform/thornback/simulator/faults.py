@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 CREATES = "*.create"
+"""The calls that take an order, so those that cost money; no other operation is named so."""
 
 REQUEST_FAULTS: Mapping[str, str] = {
     "drop": "the connection breaks before the call is taken",
@@ -53,8 +54,10 @@ KINDS: Mapping[str, str] = {**REQUEST_FAULTS, **WEBHOOK_FAULTS, **ORDER_FAULTS}
 class Fault:
     """One thing that will go wrong.
 
-    `on` is a pattern over names of operations: `replicate.trainings.create`, `replicate.trainings.get`,
-    `fal.requests.status`, `files.download`, …, or `webhook.start`, `webhook.completed`, ….
+    `on` is a pattern over names of calls: `replicate.trainings.create`, `fal.requests.status`,
+    `*.output.download`, … (GET /simulator/faults lists them), or of webhooks: `webhook.start`,
+    `webhook.logs`, `webhook.output`, `webhook.completed`. Each call suffers one fault at most, the one
+    that was ordered first; an order suffers all that are ordered for it.
     """
 
     kind: str

@@ -166,10 +166,12 @@ class Gates:
     """Makes routes whose endpoints share limits."""
 
     def __init__(self, sim: Simulator) -> None:
+        self.operations: set[str] = set()
         self._sim = sim
         self._limits = Limits()
 
     def route(self, method: str, path: str, operation: str, handler: Handler, *, open: bool = False) -> Route:
         """One route; `open` asks for no credentials and knows no limits."""
+        self.operations.add(operation)
         gate = Gate(self._sim, self._limits, operation, handler, open=open)
         return Route(path, gate.answer, methods=[method])

@@ -23,7 +23,7 @@ _FAL_SIZES: Mapping[str, tuple[int, int]] = {
     "landscape_4_3": (1024, 768),
     "landscape_16_9": (1024, 576),
 }
-_CELLS = 12
+_CELLS = 4
 
 
 def picture(prompt: str, seed: int, size: tuple[int, int], format: str, *, quality: int = 80) -> bytes:
@@ -32,7 +32,7 @@ def picture(prompt: str, seed: int, size: tuple[int, int], format: str, *, quali
 
     rng = random.Random(f"{prompt}|{seed}")  # noqa: S311 - colours
     cells = bytes(rng.randrange(40, 216) for _ in range(_CELLS * _CELLS * 3))
-    image = Image.frombytes("RGB", (_CELLS, _CELLS), cells).resize(size, Image.Resampling.BICUBIC)
+    image = Image.frombytes("RGB", (_CELLS, _CELLS), cells).resize(size, Image.Resampling.BILINEAR)
     ImageDraw.Draw(image).text((16, 16), f"{prompt[:80]}\nseed {seed}", fill=(255, 255, 255))
     out = io.BytesIO()
     image.save(out, _PILLOW[format], **_options(format, quality))

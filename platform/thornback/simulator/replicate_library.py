@@ -33,13 +33,13 @@ def routes(gates: Gates) -> list[Route]:
     """All of them."""
     model, files = "/v1/models/{owner}/{name}", "/v1/files/{id}"
     return [
-        gates.route("POST", "/v1/models", "replicate.models.create", create_model),
+        gates.route("POST", "/v1/models", "replicate.models.add", create_model),
         gates.route("GET", "/v1/models", "replicate.models.list", list_models),
         gates.route("GET", model, "replicate.models.get", get_model),
         gates.route("DELETE", model, "replicate.models.delete", delete_model),
         gates.route("GET", f"{model}/versions", "replicate.versions.list", list_versions),
         gates.route("GET", f"{model}/versions/{{version}}", "replicate.versions.get", get_version),
-        gates.route("POST", "/v1/files", "replicate.files.create", create_file),
+        gates.route("POST", "/v1/files", "replicate.files.upload", create_file),
         gates.route("GET", "/v1/files", "replicate.files.list", list_files),
         gates.route("GET", files, "replicate.files.get", get_file),
         gates.route("DELETE", files, "replicate.files.delete", delete_file),

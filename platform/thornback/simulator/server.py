@@ -103,9 +103,9 @@ class SimulatorServer:
 
     def __init__(self, scenario: Scenario | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.simulator = Simulator(scenario)
-        self._socket = _listen(host, port)
-        host, port = self._socket.getsockname()[:2]
-        self.url = self.simulator.url = f"http://{host}:{port}"
+        self.url = ""  # known once it is started
+        self._address = (host, port)
+        self._socket: socket.socket | None = None
         config = uvicorn.Config(
             create_app(self.simulator),
             http=_Protocol,
@@ -194,7 +194,10 @@ class SimulatorServer:
         await asyncio.wrap_future(self._submit(self._run_all()))
 
     def start(self) -> Self:
-        """Begin to serve. Raises RuntimeError where that fails."""
+        """Begin to serve. Raises OSError where the port is taken, RuntimeError where it does not come up."""
+        self._socket = _listen(*self._address)
+        host, port = self._socket.getsockname()[:2]
+        self.url = self.simulator.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         self._thread.start()
         if not self._ready.wait(_START_S) or not self._server.started:
             raise RuntimeError("the simulator did not start")
@@ -205,7 +208,8 @@ class SimulatorServer:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._server.end)
         self._thread.join()
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -220,7 +224,7 @@ class SimulatorServer:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        await self._server.serve([self._socket])
+        await self._server.serve(None if self._socket is None else [self._socket])
 
     async def _run_all(self) -> None:
         scheduler = self.simulator.scheduler

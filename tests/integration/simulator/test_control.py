@@ -16,6 +16,8 @@ def test_faults_are_ordered_and_cleared_over_http(simulator: SimulatorServer, ht
     listed = http.get("/simulator/faults").json()
     assert [fault["kind"] for fault in listed["faults"]] == ["error"]
     assert set(listed["kinds"]) == set(KINDS)
+    orders = {call for call in listed["calls"] if call.endswith(".create")}  # what a fault befalls by default
+    assert orders == {"replicate.trainings.create", "replicate.predictions.create", "fal.requests.create"}
     assert http.post(CREATE, json={"input": {"prompt": "a"}}).status_code == 502
     http.post("/simulator/faults", json={"kind": "drop"})
     assert http.delete("/simulator/faults").status_code == 204

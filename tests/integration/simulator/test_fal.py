@@ -157,7 +157,7 @@ def test_large_files_go_up_in_parts(
 
 
 def test_the_older_way_of_uploading(simulator: SimulatorServer, fal: fal_client.SyncClient) -> None:
-    simulator.faults.add("error", on="fal.files.create", status=403)
+    simulator.faults.add("error", on="fal.files.upload", status=403)
     url = fal.upload(b"abc", "application/zip", "ada.zip")
     assert httpx.get(url).content == b"abc"
     assert [seen.operation for seen in simulator.requests[-3:]] == [

@@ -19,6 +19,7 @@ from tests.integration.simulator.conftest import finish, train
 from tests.integration.simulator.receiver import Receiver
 from tests.integration.simulator.test_webhooks import FAL_SCHNELL, SCHNELL, paint, verified_by_fal
 from thornback.simulator.faults import KINDS
+from thornback.simulator.scenario import Scenario
 from thornback.simulator.server import SimulatorServer
 
 tested: set[str] = set()
@@ -96,12 +97,15 @@ def test_throttle(simulator: SimulatorServer, rep: Client, http: httpx.Client) -
     assert len(simulator.orders) == 0
 
 
-def test_the_limit_of_every_account(simulator: SimulatorServer, http: httpx.Client) -> None:
-    path = f"/v1/models/{SCHNELL}/predictions"
-    codes = [http.post(path, json={"input": {"prompt": "a cat"}}).status_code for _ in range(602)]
-    assert codes == [201] * 600 + [429] * 2
-    simulator.advance(60)
-    assert http.post(path, json={"input": {"prompt": "a cat"}}).status_code == 201
+def test_the_limit_of_every_account() -> None:
+    with SimulatorServer(Scenario(creates_per_minute=5)) as server:
+        headers = {"Authorization": f"Bearer {server.replicate_token}"}
+        with httpx.Client(base_url=server.url, headers=headers) as http:
+            path, body = f"/v1/models/{SCHNELL}/predictions", {"input": {"prompt": "a cat"}}
+            codes = [http.post(path, json=body).status_code for _ in range(7)]
+            assert codes == [201] * 5 + [429] * 2
+            server.advance(60)
+            assert http.post(path, json=body).status_code == 201
 
 
 @covers("low_credit")
