@@ -62,7 +62,8 @@ def tar_stream(folder: Location, files: Sequence[FileEntry]) -> Iterator[bytes]:
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-def disposition(name: str) -> dict[str, str]:
-    """The header under which a browser saves an answer as a file of this name (RFC 6266)."""
+def disposition(name: str, *, shows: bool = False) -> dict[str, str]:
+    """The header under which a browser saves an answer as a file of this name (RFC 6266), or shows it."""
+    kind = "inline" if shows else "attachment"
     plain = "".join(char if char.isascii() and (char.isalnum() or char in "._- ") else "_" for char in name)
-    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"}
+    return {"Content-Disposition": f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"}

@@ -87,6 +87,7 @@ export const api = {
   metrics: (id, params, signal) => request("GET", of(id, "/metrics"), { params, signal }),
   logs,
   cancel: (id) => request("POST", of(id, "/cancel")),
+  ask: (id, what) => request("POST", of(id, `/${what}`)),
   retry: (id) => request("POST", of(id, "/retry")),
   remove: (id) => request("DELETE", of(id)),
 };

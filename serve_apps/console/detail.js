@@ -1,7 +1,7 @@
 // The open job: its curves and its log beside what the store knows of it.
 import { api } from "./api.js";
 import { Emitter } from "./emitter.js";
-import { MOVES, hasNoEpochs, isWaiting } from "./fold.js";
+import { MOVES, countsSteps, isWaiting } from "./fold.js";
 import { LogBuffer } from "./logbuffer.js";
 import { MetricSeries, rowOfApi } from "./series.js";
 
@@ -124,7 +124,7 @@ export class JobDetail extends Emitter {
     await this.#try(
       async () => {
         const { job, recent_metrics: rows, last_event_id: seen } = await api.job(this.id, this.closing.signal);
-        this.series.countsSteps = hasNoEpochs(job);
+        this.series.countsSteps = countsSteps(job);
         for (const row of rows) this.series.add(rowOfApi(row));
         this.store.put(job, seen);
         this.store.onAnswer(seen);
@@ -155,7 +155,7 @@ export class JobDetail extends Emitter {
 
   #newSeries() {
     const series = new MetricSeries();
-    series.countsSteps = hasNoEpochs(this.job);
+    series.countsSteps = countsSteps(this.job);
     return series;
   }
 

@@ -23,15 +23,30 @@ export function memo(view) {
 }
 
 /** A component whose module is fetched when it is first shown: what most pages do not need. */
-export function lazy(load) {
+export function lazy(load, css = null) {
   let View = null;
   return function Lazy(props) {
     const [, bump] = useState(0);
     useEffect(() => {
-      if (!View) load().then((loaded) => bump(((View = loaded), 1)), () => {}); // the rest of the page stands without
+      if (View) return;
+      // Where it cannot be had, the rest of the page stands without.
+      Promise.all([load(), css && stylesheet(css)]).then(([loaded]) => bump(((View = loaded), 1)), () => {});
     }, []);
     return View && h(View, props);
   };
+}
+
+const sheets = new Map();
+
+/** Add a stylesheet, once; it holds when the promise is kept. */
+function stylesheet(href) {
+  if (!sheets.has(href)) {
+    const added = new Promise((done) => {
+      document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href, onload: done, onerror: done }));
+    });
+    sheets.set(href, added);
+  }
+  return sheets.get(href);
 }
 
 /** Re-render when `source` (anything with `subscribe(listener) -> unsubscribe`) changes. */

@@ -16,8 +16,12 @@ const MOST_RUNNING_PERCENT = 99;
 export const isFinal = (job) => job.status === "completed" || job.status === "failed" || job.status === "cancelled";
 export const isWaiting = (job) => job.status === "queued" || job.status === "pending";
 
-/** True for a run that counts steps only, as providers do. */
-export const hasNoEpochs = (job) => Boolean(job?.provider) && !job.total_epochs;
+/** True for a run whose curves count steps, as those of LoRA trainings do. */
+export const countsSteps = (job) => job?.kind === "lora" || (Boolean(job?.provider) && !job.total_epochs);
+
+/** True for a job that can be asked to save, to draw samples, or to end with its result kept. */
+export const listens = (job) =>
+  job.kind === "lora" && job.backend === "ray" && job.status === "running" && !job.cancel_requested;
 
 /** The kinds after which a job may stand elsewhere in lists and queue. */
 export const MOVES = new Set([
@@ -77,6 +81,7 @@ const FOLDS = {
     return { artifacts: [...others, added].sort((a, b) => (a.name < b.name ? -1 : 1)) };
   },
   cancel_requested: (job, data) => ({ cancel_requested: true, delete_requested: job.delete_requested || data.delete }),
+  asked: (job, data, { at }) => (job.asked ? { asked: { ...job.asked, [data.what]: at } } : null),
   retried(job, data) {
     if (isFinal(job) || data.attempt < job.attempt) return null;
     // A new submission waits again; a restart inside one goes on running.

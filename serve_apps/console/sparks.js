@@ -1,7 +1,7 @@
 // The small loss curves of the list: loaded when a row comes into view, then grown by the stream.
 import { api } from "./api.js";
 import { Emitter } from "./emitter.js";
-import { hasNoEpochs } from "./fold.js";
+import { countsSteps } from "./fold.js";
 import { MetricSeries, rowOfApi } from "./series.js";
 
 const POINTS = 60;
@@ -89,7 +89,7 @@ export class Sparks {
     try {
       // Two rows an epoch where train and val report apart.
       const { series } = this.of(id);
-      series.countsSteps = hasNoEpochs(this.store.job(id));
+      series.countsSteps = countsSteps(this.store.job(id));
       const { metrics } = await api.metrics(id, { level: series.countsSteps ? "step" : "epoch", limit: 2 * POINTS });
       this.of(id).add(metrics.map(rowOfApi));
     } catch {

@@ -79,7 +79,8 @@ def _file(place: Location, artifact: Artifact, rest: str, byte_range: str | None
     size = place.size()
     # The digest names the content; without one (a file below a folder) nothing promises that it stays the same.
     etag = f'"{artifact.sha256}"' if artifact.sha256 and not rest else None
-    headers = disposition(posixpath.basename(rest or artifact.name)) | {"Accept-Ranges": "bytes"}
+    is_picture = artifact.type == "sample" and not rest and artifact.name.endswith(".png")
+    headers = disposition(posixpath.basename(rest or artifact.name), shows=is_picture) | {"Accept-Ranges": "bytes"}
     if etag:
         headers["ETag"] = etag
     part = parse_range(byte_range, size) if byte_range and (if_range is None or if_range == etag) else None
@@ -90,7 +91,7 @@ def _file(place: Location, artifact: Artifact, rest: str, byte_range: str | None
     return LiveResponse(
         read_part(place, first, length),
         status_code=206 if part else 200,
-        media_type="application/octet-stream",
+        media_type="image/png" if is_picture else "application/octet-stream",
         headers=headers,
     )
 

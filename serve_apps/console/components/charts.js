@@ -17,12 +17,14 @@ const CHARTS = [
   { name: "learning_rate", metrics: ["learning_rate"], format: exponent, tick: exponent },
   { name: "gradient_norm", metrics: ["gradient_norm"] },
   { name: "images_per_second", metrics: ["images_per_second"] },
+  { name: "seconds_per_step", metrics: ["seconds_per_step"] },
 ];
 // Drawing may take this share of the time, so that a busy stream leaves the page quick.
 const DRAW_SHARE = 0.1;
 const FIRST_ROWS = 20;
 
-export function Charts({ detail, isFinal, countsSteps = false }) {
+/** `beside`, with a key of its own, stands next to the first chart, the loss. */
+export function Charts({ detail, isFinal, countsSteps = false, beside = null }) {
   const { series } = detail;
   const version = useUnhurried(series.version);
   const [chosen, choose] = useState(null);
@@ -37,6 +39,11 @@ export function Charts({ detail, isFinal, countsSteps = false }) {
   }, [level, detail]);
   const known = series.names();
   const charts = CHARTS.filter((chart) => chart.metrics.some((name) => known.has(name)));
+  const drawn = charts.map(
+    (chart) => html`<${JobChart} key=${chart.name} chart=${chart} series=${series} version=${version}
+      level=${level} isWhole=${countsSteps || level === "epoch"} id=${detail.id} />`,
+  );
+  if (beside) drawn.splice(1, 0, beside);
   return html`<section aria-labelledby="charts">
     <div class="section-head">
       <h2 id="charts">${strings.job.charts}</h2>
@@ -44,10 +51,7 @@ export function Charts({ detail, isFinal, countsSteps = false }) {
     </div>
     ${charts.length === 0 && html`<p class="panel panel-note">${isFinal ? text.none : text.waiting}</p>`}
     <div class="charts">
-      ${charts.map(
-        (chart) => html`<${JobChart} key=${chart.name} chart=${chart} series=${series} version=${version}
-          level=${level} isWhole=${countsSteps || level === "epoch"} id=${detail.id} />`,
-      )}
+      ${drawn}
     </div>
     ${charts.length > 0 && html`<p class="chart-hint">${text.hint}</p><${Values} series=${series} version=${version} countsSteps=${countsSteps} />`}
   </section>`;

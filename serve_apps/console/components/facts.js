@@ -12,17 +12,18 @@ const SHOWN_ELSEWHERE = new Set([
   "confusion_matrix", "dataset_size", "train_samples", "val_samples",
   "provider", "provider_id", "provider_url", "provider_version", "cost_estimate_usd", "cost_usd", "images_total",
   "images_done", "images_failed", "success_rate", "input_images_url", "trigger_word", "captioning", "training_steps",
-  "predict_time", "total_time", "dataset_address",
+  "predict_time", "total_time", "dataset_address", "sample_prompts",
 ]);
 
 export function Artifacts({ job }) {
-  if (job.kind === "image_set" && job.artifacts.length === 0) return null; // its images are shown above
+  const files = job.artifacts.filter(({ type }) => type !== "sample"); // those are shown beside the curves
+  if (job.kind === "image_set" && files.length === 0) return null; // its images are shown above
   return html`<section class="panel" aria-labelledby="artifacts">
     <div class="panel-head"><h2 id="artifacts">${text.artifacts}</h2></div>
-    ${job.artifacts.length === 0
+    ${files.length === 0
       ? html`<p class="panel-note">${isFinal(job) ? text.noArtifactsFinal : text.noArtifacts}</p>`
       : html`<ul>
-          ${job.artifacts.map((artifact) => html`<${Artifact} key=${artifact.name} id=${job.id} artifact=${artifact} />`)}
+          ${files.map((artifact) => html`<${Artifact} key=${artifact.name} id=${job.id} artifact=${artifact} />`)}
         </ul>`}
   </section>`;
 }

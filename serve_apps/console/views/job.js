@@ -2,7 +2,7 @@
 import { html, lazy, useEffect, useMemo, useNow, useSource, useState } from "../dom.js";
 import { api, logUrl } from "../api.js";
 import { JobDetail } from "../detail.js";
-import { hasNoEpochs, isFinal, isWaiting } from "../fold.js";
+import { countsSteps, isFinal, isWaiting, listens } from "../fold.js";
 import { dateTime, dollars, duration, percent } from "../format.js";
 import { go, jobHref, listHref } from "../router.js";
 import { strings } from "../strings.js";
@@ -16,8 +16,10 @@ import { Status, statusOf } from "../components/status.js";
 
 const text = strings.job;
 const Confusion = lazy(() => import("../components/confusion.js").then((module) => module.Confusion));
-const Images = lazy(() => import("../components/images.js").then((module) => module.Images));
-const Provider = lazy(() => import("../components/provider.js").then((module) => module.Provider));
+const Images = lazy(() => import("../components/images.js").then((module) => module.Images), "css/remote.css");
+const Samples = lazy(() => import("../components/samples.js").then((module) => module.Samples), "css/samples.css");
+const Wishes = lazy(() => import("../components/wishes.js").then((module) => module.Wishes), "css/samples.css");
+const Provider = lazy(() => import("../components/provider.js").then((module) => module.Provider), "css/remote.css");
 
 export function JobView({ app, id }) {
   const detail = useMemo(() => new JobDetail(app.store, id), [app, id]);
@@ -45,7 +47,8 @@ export function JobView({ app, id }) {
     ${job.kind === "image_set"
       ? detail.items && html`<${Images} job=${job} items=${detail.items} error=${detail.itemsError} />`
       : html`<${Figures} job=${job} />
-          <${Charts} detail=${detail} isFinal=${isFinal(job)} countsSteps=${hasNoEpochs(job)} />`}
+          <${Charts} detail=${detail} isFinal=${isFinal(job)} countsSteps=${countsSteps(job)}
+            beside=${drawsSamples(job) && html`<${Samples} key="samples" job=${job} />`} />`}
     <${Log} log=${detail.log} state=${detail.logState} isFinal=${isFinal(job)} onOlder=${() => detail.loadOlder()}
       download=${{ href: logUrl(id), name: `${id}.log` }} />
     ${job.facts.confusion_matrix && html`<${Confusion} matrix=${job.facts.confusion_matrix} names=${job.facts.class_names} />`}
@@ -72,6 +75,8 @@ function Absent({ heading, note }) {
     <a class="button" href=${listHref({})}>${text.back}</a>
   </section>`;
 }
+
+const drawsSamples = (job) => job.config.sample_prompts?.length > 0 || job.artifacts.some(({ type }) => type === "sample");
 
 const Back = () => html`<a class="crumb" href=${listHref({})}>← ${text.back}</a>`;
 
@@ -142,7 +147,8 @@ function Actions({ job }) {
             onClick=${job.provider ? () => ask("order") : retry}>${busy === "retry" ? strings.actions.working : strings.actions.retry}</button>
           <button type="button" class="button" disabled=${busy !== null || job.delete_requested} onClick=${() => ask("remove")}>
             ${strings.actions.remove}</button>`
-      : html`<button type="button" class="button" disabled=${job.cancel_requested} onClick=${() => ask("cancel")}>
+      : html`${listens(job) && html`<${Wishes} job=${job} />`}
+          <button type="button" class="button" disabled=${job.cancel_requested} onClick=${() => ask("cancel")}>
           ${job.cancel_requested ? statusOf(job).label : strings.actions.cancel}</button>`}
     ${error && !asked && html`<p class="inline-error" role="alert">${error}</p>`}
     ${asked && html`<${Confirm} ...${questions[asked]} busy=${busy !== null} error=${error} onClose=${() => setAsked(null)} />`}

@@ -70,6 +70,18 @@ async def test_a_file_as_a_whole(api: ApiPlatform, run: Run) -> None:
     assert answer.headers["etag"] == f'"{sha256(CONTENT).hexdigest()}"'
 
 
+async def test_a_sample_is_shown_as_a_picture_and_nothing_else_is(api: ApiPlatform, run: Run) -> None:
+    for name in ("sample-00000001-0.png", "page.html", "plot.png"):
+        (run.folder / name).write_bytes(b"\x89PNG")
+        await run.keep(name, run.folder / name, type="report" if name == "plot.png" else "sample")
+    async with api.client() as client:
+        answers = [await client.get(f"{run.url}/{name}") for name in ("sample-00000001-0.png", "page.html", "plot.png")]
+    kinds = [
+        (answer.headers["content-type"], answer.headers["content-disposition"].partition(";")[0]) for answer in answers
+    ]
+    assert kinds == [("image/png", "inline"), *[("application/octet-stream", "attachment")] * 2]
+
+
 async def test_a_download_goes_on_where_it_broke_off(api: ApiPlatform, run: Run) -> None:
     async with api.client() as client:
         first = await client.get(f"{run.url}/model.onnx", headers={"Range": "bytes=0-999999"})
