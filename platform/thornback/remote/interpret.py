@@ -106,13 +106,15 @@ def _progressed(
     began = sighting.started_at
     if began is None and sighting.phase is OrderPhase.SUCCEEDED and sighting.predict_time_s is not None:
         began = _ended_at(sighting, at) - timedelta(seconds=sighting.predict_time_s)
-    if began is None and sighting.phase is not OrderPhase.PROCESSING:
+    elif began is None and sighting.phase is OrderPhase.PROCESSING:
+        began = at
+    if began is None:
         return
-    yield _item(make, item, "processing", sighting, began or at)
+    yield _item(make, item, "processing", sighting, began)
     if is_training:
-        started = make.started(ATTEMPT, at=began or at)
-        # Heard and told are two events, of which the earlier counts: what is heard first must not hide the truth.
-        yield replace(started, source="provider", key=f"{started.key}:{'heard' if began is None else 'told'}")
+        started = make.started(ATTEMPT, at=began)
+        # Each time that is told or heard is an event, of which the earliest counts, not the one that came first.
+        yield replace(started, source="provider", key=f"{started.key}:{began.isoformat()}")
 
 
 def _ended(make: EventFactory, item: ItemState, sighting: Sighting, via: Via, at: datetime) -> Iterator[JobEvent]:

@@ -172,7 +172,7 @@ class Hearing:
 
 def _less(sighting: Sighting, gaps: set[str]) -> Sighting:
     """What a provider does not tell each time."""
-    blank: dict[str, Any] = {
+    blank: dict[str, Any] = {"started_at": None} | {
         "inputs": {},
         "predict_time_s": None,
         "total_time_s": None,
@@ -188,7 +188,9 @@ def hearings(draw: st.DrawFn) -> list[Hearing]:
     """A life of a training as it is heard: each sighting up to three ways, at any delay, twice, in any order."""
     end = draw(st.sampled_from([succeeded(), failed(), cancelled()]))
     life = [starting(), processing(), processing(logs="step 1\nstep 2\n"), end]
-    gaps = st.sets(st.sampled_from(["inputs", "predict_time_s", "total_time_s", "web_url", "version", "logs"]))
+    gaps = st.sets(
+        st.sampled_from(["inputs", "predict_time_s", "total_time_s", "web_url", "version", "logs", "started_at"])
+    )
     heard = [
         Hearing(sighting=_less(sighting, draw(gaps)), via=via, at=later(draw(st.integers(1500, 9000))))
         for sighting in life
