@@ -48,7 +48,7 @@ def check(content: bytes) -> Picture:
     with _opened(content) as image:
         size = image.size
         # A JPEG of an eighth of the size takes an eighth of the time and all of the file.
-        image.draft("RGB", (size[0] // 8, size[1] // 8))
+        image.draft("RGB", _eighth(size))
         image.load()
         return Picture(format=str(image.format), width=size[0], height=size[1])
 
@@ -77,7 +77,7 @@ def upright_size(content: bytes) -> tuple[int, int]:
     with _opened(content) as image:
         width, height = image.size
         is_turned = image.getexif().get(_ORIENTATION_TAG, 1) in _TURNED
-        image.draft("RGB", (width // 8, height // 8))
+        image.draft("RGB", _eighth(image.size))
         image.load()
     return (height, width) if is_turned else (width, height)
 
@@ -106,9 +106,13 @@ def _opened(content: bytes) -> Iterator[Image.Image]:
         raise DataError(f"it is no picture of a kind that is read here ({', '.join(FORMATS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(f"the picture has more than the {MAX_PIXELS} pixels that are taken") from None
-    # What Pillow's decoders raise on broken files: truncation is an OSError, broken chunks are SyntaxError and others.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, OverflowError) as error:
+    # What Pillow's decoders raise on broken files: truncation is an OSError, chunks SyntaxError, AVIF RuntimeError.
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, OverflowError, RuntimeError) as error:
         raise DataError(f"the picture cannot be read: {error}") from error
+
+
+def _eighth(size: tuple[int, int]) -> tuple[int, int]:
+    return max(size[0] // 8, 1), max(size[1] // 8, 1)
 
 
 def _is_upright(image: Image.Image) -> bool:
