@@ -113,26 +113,6 @@ export const strings = {
   kinds: { convnext: "ConvNeXt", lora: "LoRA", image_set: "Image set" },
   backends: { ray: "this cluster", replicate: "Replicate", fal: "fal" },
 
-  samples: {
-    heading: "Samples",
-    newest: (step) => `newest at step ${step.toLocaleString()}`,
-    none: "The first pictures appear here.",
-    step: (step) => `Step ${step.toLocaleString()}`,
-    prompt: (n) => `Prompt ${n}`,
-    alt: (step, prompt) => `Sample at step ${step}: ${prompt}`,
-    older: (n) => `${n} older`,
-  },
-
-  wishes: {
-    save: { label: "Save now", help: "A checkpoint and its LoRA file after the present step" },
-    sample: { label: "Sample now", help: "Pictures of the sample prompts after the present step" },
-    finish: { label: "Stop and keep", help: "End after the present step and keep the result" },
-    asked: (what, time) => `“${what}” was asked for at ${time}; it is done after the present step.`,
-    finishTitle: "Stop and keep the result?",
-    finishText: (name) => `“${name}” ends after the present step, and what it has learned so far is published.`,
-    goOn: "Train on",
-  },
-
   figures: {
     best_val_loss: "Best validation loss",
     best_epoch: (epoch) => `epoch ${epoch}`,

@@ -1,9 +1,8 @@
 // Pictures that a training drew of its prompts, beside its loss: the newest step first.
 import { html, memo, useMemo, useState } from "../dom.js";
 import { artifactUrl } from "../api.js";
-import { strings } from "../strings.js";
+import { samples as text } from "../strings-lora.js";
 
-const text = strings.samples;
 const NAME = /^sample-(\d+)-(\d+)\.png$/; // step, number of the prompt from 0
 const FIRST_SHOWN = 24;
 

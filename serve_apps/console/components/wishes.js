@@ -2,10 +2,8 @@
 import { html, useState } from "../dom.js";
 import { api } from "../api.js";
 import { clockTime } from "../format.js";
-import { strings } from "../strings.js";
+import { wishes as text } from "../strings-lora.js";
 import { Confirm } from "./dialog.js";
-
-const text = strings.wishes;
 
 export function Wishes({ job }) {
   const [busy, setBusy] = useState(null);
