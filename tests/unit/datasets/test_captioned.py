@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 import zipfile
 from pathlib import Path
@@ -248,7 +249,7 @@ READABLE = {
 BROKEN = {
     "cut.jpg": picture("JPEG", (64, 64))[:-200],
     "cut.png": picture("PNG", (64, 64))[:-200],
-    "cut.avif": picture("AVIF", (64, 64)).replace(b"mdat", b"mdot"),
+    "odd.avif": re.sub(rb"(?<=mdat).", b"\xff", picture("AVIF", (64, 64)), flags=re.DOTALL),
     "empty.png": b"",
     "text.jpg": b"no picture at all",
     "page.gif": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
