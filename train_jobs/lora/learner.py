@@ -175,8 +175,7 @@ class Learner:
         Returns:
             This worker's mean loss and the norm of the global gradient before clipping, on the device.
         """
-        for module in self.parts.values():
-            module.train()
+        self._train()
         total = torch.zeros((), device=self._group.device)
         for place, batch in enumerate(batches):
             with self._gathering(is_last=place == len(batches) - 1):
@@ -218,6 +217,12 @@ class Learner:
         """Switch to judging."""
         for module in self.parts.values():
             module.eval()
+
+    def _train(self) -> None:
+        """Switch to training, where it was left: a walk over thousands of modules is felt in each step."""
+        for module in self.parts.values():
+            if not module.training:
+                module.train()
 
     @property
     def _text_encoders(self) -> dict[str, nn.Module]:
