@@ -40,6 +40,9 @@ _SPOKEN = re.compile(
     r"transcribe|generate)",
     re.I,
 )
+_NEUTRAL = re.compile(
+    r"^\W{0,12}(?:start|begin|runn|launch|us|sett|enter|train|continu|resum|enabl|turn)ing\b", re.IGNORECASE
+)
 _TAIL_FIELDS = re.compile(r"\s*(?:[|,;-]|(?:avg_|train_)?loss\b|lr\b)", re.IGNORECASE)
 
 
@@ -131,7 +134,9 @@ class LogParser:
                 return Phase.TRAINING
             words = strip_prefix(line[:400]) if len(line) <= 2 * _CONTEXT_LENGTH else ""
             if words and len(words) <= _CONTEXT_LENGTH and _SPOKEN.match(words):
-                return phase_of(" ".join(words.split()[:4]))
+                spoken = phase_of(" ".join(words.split()[:4]))
+                if spoken is not Phase.OTHER or not _NEUTRAL.match(words):
+                    return spoken
         return None
 
 

@@ -19,6 +19,7 @@ _STEP_UNITS = re.compile(
 )
 _BYTES = re.compile(r"^[kMGT]?i?[bB](?:ytes?)?$|^bytes$")
 _EPOCH_WORD = re.compile(r"^(?:(?:total |train(?:ing)? )?epochs?|(?:train(?:ing)? )?epoch progress)$", re.IGNORECASE)
+_SMALL = 50  # steps; hardly a training has fewer
 _IDENTIFIER = re.compile(r"^(?=\S*_)[\w.-]+$")
 _HAS_EPOCH = re.compile(r"epoch", re.IGNORECASE)
 
@@ -134,6 +135,8 @@ class TrainingRun:
             return Phase.OTHER if reading.name else Phase.EVALUATING
         if (self._requested or self._announced) and not self._epoch_line and context is None:
             return Phase.OTHER
+        if not known and reading.total is not None and reading.n == reading.total < _SMALL and not reading.name:
+            return Phase.OTHER  # complete as it is first seen: something small before training
         return Phase.TRAINING
 
     def _is_known_name(self, name: str) -> bool:
