@@ -15,7 +15,16 @@ from typing import Any
 import ray
 
 from thornback.artifacts.files import join, locate
-from thornback.datasets.captioned import Files, ImageIndex, captions_of_set, job_of, look, open_images, refuse_broken
+from thornback.datasets.captioned import (
+    Files,
+    ImageIndex,
+    captions_of_set,
+    filled,
+    job_of,
+    look,
+    open_images,
+    refuse_broken,
+)
 from thornback.errors import DataError, InvalidInput, NotFound, TrainingFailed
 from thornback.jobs.events import Attempt
 from thornback.jobs.spec import JobSpec, LoraSpec, parse_spec
@@ -211,7 +220,7 @@ class LoraDriver(RunDriver[RunPlan]):
             images_too_small=dict(report.too_small),
             buckets=dict(report.buckets),
             dataset_sha256=index.sha256,
-            sample_prompts=config.sample_prompts,
+            sample_prompts=filled(config.sample_prompts, config.trigger_word),
         )
 
     def index(self, uri: str, source: str, *, field: str) -> ImageIndex:

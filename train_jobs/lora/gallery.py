@@ -12,10 +12,9 @@ from train_jobs.lora.sampling import Sample
 
 
 class RunGallery:
-    """Every worker shows its own pictures."""
+    """Shown by rank 0, which speaks for the job."""
 
     def __init__(self, run_uri: str, reporter: Reporter) -> None:
-        """`reporter` speaks for the job, also on workers that otherwise only log."""
         self._folder = join(run_uri, "samples")
         self._reporter = reporter
 

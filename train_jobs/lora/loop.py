@@ -241,8 +241,9 @@ class Training:
                 range(prompts) if self.learner.is_sharded else range(self.group.rank, prompts, self.group.world_size)
             )
             drawn = self.sampler.draw(self.learner, self.encoded, list(numbers))
-            if not self.learner.is_sharded or self.group.is_first:
-                self.gallery.show(self.state.step, drawn)
+            everybodys = [drawn] if self.learner.is_sharded else self.group.gather(drawn)
+            if self.group.is_first:  # only rank 0 speaks for the job
+                self.gallery.show(self.state.step, [sample for samples in everybodys for sample in samples])
 
     def save_if_due(self, score: float | None, *, asked: bool) -> None:
         """A checkpoint where it is time for one; every worker takes part."""

@@ -19,7 +19,7 @@ from torch import nn
 
 from thornback import torch_shim
 from thornback.artifacts.files import locate
-from thornback.datasets.captioned import Files, ImageIndex, open_images
+from thornback.datasets.captioned import Files, ImageIndex, filled, open_images
 from thornback.metrics.capture import capture_output
 from thornback.metrics.reporter import Reporter, open_reporter
 from train_jobs.common.console import ConsoleReporter
@@ -87,6 +87,8 @@ class Worker:
         self.plan, self.group, self.reporter = plan, group, reporter
         self.config, self.family = plan.config, plan.base.model_family
         self.machine = _machine(plan, group, local_workers)
+        # Now: what is asked while images are encoded is carried out at the first step.
+        self.wishes = ReporterWishes(reporter, clock=lambda: datetime.now(UTC))
         self.peaks = Peaks(group.device)
         precision, _ = choose_precision(self.config, self.machine)
         self.dtype = DTYPES[precision]
@@ -114,7 +116,7 @@ class Worker:
             sampler=self.sampler(),
             gallery=RunGallery(self.plan.run_uri, self.reporter),
             shelf=RunShelf(self.plan, self.reporter),
-            wishes=ReporterWishes(self.reporter, clock=lambda: datetime.now(UTC)),
+            wishes=self.wishes,
             stop=stop,
         )
         with explain_out_of_memory(self.config, choices, self.group.device):
@@ -208,9 +210,8 @@ class Worker:
 
     @property
     def prompts(self) -> list[str]:
-        """Sample prompts with the trigger word in its place; nothing is added to them."""
-        word = self.config.trigger_word or ""
-        return [prompt.replace("[trigger]", word).strip() for prompt in self.config.sample_prompts]
+        """Sample prompts with the trigger word in its place."""
+        return filled(self.config.sample_prompts, self.config.trigger_word)
 
 
 class _Masks:

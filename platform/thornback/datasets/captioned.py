@@ -175,6 +175,11 @@ def captions_of_set(state: JobState) -> dict[str, str]:
     return {image_name(made.character, number): prompt for number, prompt in enumerate(expand(made), 1)}
 
 
+def filled(prompts: Sequence[str], trigger_word: str | None) -> list[str]:
+    """Prompts with the trigger word in its place; nothing is added to them."""
+    return [prompt.replace(PLACEHOLDER, trigger_word or "").strip() for prompt in prompts]
+
+
 def _image(name: str, content: bytes, caption: str, masks: Files | None, mask: str | None) -> CaptionedImage:
     width, height = pictures.upright_size(content)
     return CaptionedImage(
