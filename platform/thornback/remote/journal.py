@@ -25,6 +25,7 @@ PROVIDER_RANK = 0  # whose lines are the provider's
 OUR_RANK = -1
 
 MAX_LINES = 500  # of one event
+TAIL = 5000  # lines in which the last of the provider's is looked for, behind many of our own
 MAX_LINE = 10_000  # characters
 
 _LINE_END = re.compile(r"(?<=[\r\n])")
@@ -59,7 +60,7 @@ class Journal:
     async def open(cls, desk: Desk, job: JobState, trainer: Trainer | None) -> Self:
         """Read what was taken down before. Raises StoreUnavailable."""
         reading = await Reading.open(desk, job, trainer)
-        chunks = await asyncio.to_thread(desk.reader.logs, job.id, tail=MAX_LINES)
+        chunks = await asyncio.to_thread(desk.reader.logs, job.id, tail=TAIL)
         taken = max((chunk.seq for chunk in chunks if chunk.rank == PROVIDER_RANK), default=0)
         return cls(job, reading, taken=taken)
 

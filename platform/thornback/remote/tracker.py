@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, NoReturn, Protocol
 
-from thornback.backends.port import submission_id
 from thornback.errors import InvalidInput, JobNotFound, OrderUnknown, ProviderRefused, ThornbackError, Unavailable
 from thornback.jobs.events import Attempt, EventFactory, EventKind
 from thornback.jobs.spec import parse_spec
@@ -223,12 +222,12 @@ class Tracker:
                 followed.run = await self._open_run(book)
                 await followed.run.run()
                 break
-            except Unavailable as error:
+            except Exception as raised:  # one job that breaks us must not take the others with it
+                error = _first_of(raised)
                 self._note(error, book.job.id)
-            except Exception as error:  # one job that breaks us must not take the others with it
-                log.exception("following a job failed", job_id=book.job.id)
-                self._note(error, book.job.id)
-                crashes += 1
+                if not isinstance(error, Unavailable):
+                    log.exception("following a job failed", job_id=book.job.id)
+                    crashes += 1
                 if crashes >= MAX_CRASHES:
                     await self._give_up(book, error)
                     break
@@ -320,6 +319,8 @@ class Tracker:
         self._problem = Problem(self._desk.now(), message, job_id)
 
 
-def submissions(job_ids: list[str]) -> Mapping[str, str]:
-    """Job ids by the submission id that the dispatcher knows them by."""
-    return {submission_id(job_id, 1): job_id for job_id in job_ids}
+def _first_of(error: Exception) -> Exception:
+    """What was raised inside a group of tasks."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

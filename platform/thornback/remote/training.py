@@ -34,6 +34,8 @@ log = get_logger("tracker")
 # What of a journal's events shows that the provider moves; progress by time moves by itself.
 _NEWS = (EventKind.LOG, EventKind.METRICS, EventKind.STAGE)
 
+MAX_EVENTS = 2000  # of one call; the first sight of a long log brings many
+
 ITEM = 1  # a training is the only item of its job
 
 
@@ -180,8 +182,8 @@ class Training:
     async def _seen(self, sighting: Sighting) -> bool:
         """Take the log and the progress over; True where there was more of them."""
         events = self._journal.take(sighting, at=self._desk.now())
-        if events:
-            await self._desk.record(events)
+        for start in range(0, len(events), MAX_EVENTS):
+            await self._desk.record(events[start : start + MAX_EVENTS])
         return any(event.kind in _NEWS for event in events)
 
     async def _succeed(self, item: ItemState) -> None:

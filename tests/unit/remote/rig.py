@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from thornback.backends.port import submission_id
 from thornback.jobs.events import Attempt, EventFactory
 from thornback.jobs.items import ItemState
@@ -70,6 +72,7 @@ class Rig:
         self.memory = MemoryProvider(now)
         self.provider: Provider = provider or self.memory
         self.pace = pace
+        self.http = httpx.AsyncClient()
         self.tracker = Tracker(self.desk())
         self._task: asyncio.Task[Any] | None = None
 
@@ -83,6 +86,7 @@ class Rig:
             catalogue=load_catalogue(self.settings),
             now=now,
             pace=self.pace,
+            http=self.http,
         )
 
     def start(self) -> None:
@@ -109,6 +113,7 @@ class Rig:
         """End everything."""
         await self.kill()
         await self.provider.close()
+        await self.http.aclose()
         await self.recorder.close()
         self.reader.close()
 
