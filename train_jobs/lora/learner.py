@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from train_jobs.lora.draws import Draw, normal
 from train_jobs.lora.examples import Encoded, Shot
 from train_jobs.lora.families.base import Family, Frame
 from train_jobs.lora.families.objective import Noised, weighted_loss
-from train_jobs.lora.optimizers import make_optimizer
+from train_jobs.lora.optimizers import make_optimizer, restore_optimizer
 
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 """CLIP's attention."""
@@ -86,7 +86,7 @@ class Learner:
         self._network: Any = denoiser
         self.is_sharded = shard and group.world_size > 1
         if self.is_sharded:
-            shard_base(denoiser, self.parameters.values())
+            shard_base(denoiser, [one for one in denoiser.parameters() if one.requires_grad], group)
         elif group.world_size > 1:
             self._network = DistributedDataParallel(denoiser, gradient_as_bucket_view=True)
         self.optimizer = make_optimizer(config, self.parameters.values(), group.device)
@@ -96,6 +96,7 @@ class Learner:
 
     def batch(self, shots: Sequence[Shot], draws: Sequence[Draw], encoded: Encoded) -> Batch:
         """Latents, noise and text of these samples."""
+        self._train()  # text encoders that are trained are asked here
         device = self._group.device
         latents, noise, times, frames, masks = [], [], [], [], []
         for shot, drawn in zip(shots, draws, strict=True):
@@ -194,10 +195,19 @@ class Learner:
     def restore(
         self, weights: Mapping[str, Tensor], averaged: Mapping[str, Tensor], optimizer: Mapping[str, Any]
     ) -> None:
-        """Go on from a snapshot."""
+        """Go on from a snapshot.
+
+        Raises:
+            InvalidInput: it is of another LoRA or another optimizer.
+        """
         adapter.load(self.parameters, weights)
-        self.optimizer.load_state_dict(dict(optimizer))
-        self.averaged = {name: tensor.to(self._group.device) for name, tensor in averaged.items()}
+        restore_optimizer(self.optimizer, optimizer)
+        if self.config.ema_decay is not None:
+            # A run without an average may be gone on with by one that has one.
+            self.averaged = {
+                name: averaged.get(name, one).detach().to(self._group.device, copy=True)
+                for name, one in self.parameters.items()
+            }
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the LoRA's weights on the CPU."""
@@ -310,14 +320,18 @@ def blocks_of(denoiser: nn.Module) -> list[nn.Module]:
     return [block for members in lists for block in members]
 
 
-def shard_base(denoiser: nn.Module, whole: Any) -> None:
-    """FSDP2 over the frozen base, block by block; the parameters in `whole` stay as they are."""
+def shard_base(denoiser: nn.Module, whole: Iterable[nn.Parameter], group: Group) -> None:
+    """FSDP2 over the frozen base, block by block; the parameters in `whole` stay whole on each worker."""
+    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
+    mesh = init_device_mesh(group.device.type, (group.world_size,))
     ignored = set(whole)
+    for parameter in ignored:  # FSDP moves only what it spreads
+        parameter.data = parameter.data.to(group.device)
     for block in blocks_of(denoiser):
-        fully_shard(block, ignored_params=ignored)
-    fully_shard(denoiser, ignored_params=ignored)
+        fully_shard(block, mesh=mesh, ignored_params=ignored)
+    fully_shard(denoiser, mesh=mesh, ignored_params=ignored)
 
 
 def compile_blocks(denoiser: nn.Module) -> None:

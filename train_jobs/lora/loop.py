@@ -152,6 +152,8 @@ class Training:
     def step(self) -> tuple[torch.Tensor, torch.Tensor]:
         """One optimizer step; returns this worker's loss and the gradient's norm, on the device."""
         config, group, state = self.config, self.group, self.state
+        if config.dropout > 0:
+            torch.manual_seed(generator_for(config.seed, state.step, group.rank).initial_seed())
         batches = []
         for part in range(config.gradient_accumulation):
             n = state.step * config.gradient_accumulation + part
@@ -169,8 +171,6 @@ class Training:
                 for place, shot in enumerate(shots)
             ]
             batches.append(self.learner.batch(shots, draws, self.encoded))
-        if config.dropout > 0:
-            torch.manual_seed(generator_for(config.seed, state.step, group.rank).initial_seed())
         rate = learning_rate(config, state.step + 1, self.steps)
         loss, norm = self.learner.step(batches, learning_rate=rate)
         state.step += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -30,6 +30,18 @@ def make_optimizer(config: LoraConfig, parameters: Iterable[nn.Parameter], devic
     if config.optimizer == "prodigy":
         return _library("prodigyopt", "prodigy").Prodigy(parameters, safeguard_warmup=True, **options)
     return torch.optim.AdamW(parameters, fused=True, **options)  # one call over all tensors, on a CPU too
+
+
+def restore_optimizer(optimizer: Any, saved: Mapping[str, Any]) -> None:
+    """Put a saved state back.
+
+    Raises:
+        InvalidInput: it is of another optimizer.
+    """
+    mine, theirs = optimizer.state_dict()["param_groups"], saved["param_groups"]
+    if [part.keys() for part in mine] != [part.keys() for part in theirs]:
+        raise InvalidInput.field("resume_from", "the checkpoint is of a run with another optimizer")
+    optimizer.load_state_dict(dict(saved))
 
 
 def _library(name: str, optimizer: str) -> Any:
