@@ -76,6 +76,11 @@ class Cache:
         self._bytes = 0
         self.statistics: Mapping[str, Any] = {}
 
+    @property
+    def held_bytes(self) -> int:
+        """Of what has been read and is kept in memory."""
+        return self._bytes
+
     def use_masks(self, masks: Mapping[str, str]) -> None:
         """Image -> SHA-256 of its mask, for the images that have one."""
         self._masks = masks

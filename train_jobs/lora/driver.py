@@ -232,8 +232,8 @@ class LoraDriver(RunDriver[RunPlan]):
         is_subject = field == "config.dataset"
         with tempfile.TemporaryDirectory() as folder:
             with naming(field, source):
-                files = self.open(source, Path(folder) / "images")
                 captions = self.captions(source)
+                files = self.open(source, Path(folder) / "images")
             masks = None
             if is_subject and config.masks is not None:
                 with naming("config.masks", config.masks):

@@ -104,7 +104,9 @@ def open_images(source: str, *, storage: str, into: Path, max_bytes: int = image
         if place.size() > max_bytes:
             raise DataError(f"it has {place.size()} bytes; at most {max_bytes} are taken")
         path = Path(place.path) if place.is_local else _fetched(place, into)
-    except (OSError, InvalidInput) as error:
+    except DataError:
+        raise
+    except (OSError, InvalidInput, NotFound) as error:
         raise DataError(f"it cannot be read: {error}") from error
     image_zip.check_names(path, max_bytes=max_bytes)
     return ZipFiles(path)
