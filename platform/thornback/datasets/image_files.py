@@ -99,15 +99,14 @@ def open_images(source: str, *, storage: str, into: Path, max_bytes: int = image
         place = locate(address)
         if place.is_dir():
             return FolderFiles(place)
-        if not place.exists():
-            raise DataError("there is no such folder or ZIP")
-        if place.size() > max_bytes:
-            raise DataError(f"it has {place.size()} bytes; at most {max_bytes} are taken")
-        path = Path(place.path) if place.is_local else _fetched(place, into)
-    except DataError:
-        raise
-    except (OSError, InvalidInput, NotFound) as error:
+        size = place.size()
+        path = Path(place.path) if place.is_local or size > max_bytes else _fetched(place, into)
+    except NotFound:
+        raise DataError("there is no such folder or ZIP") from None
+    except (OSError, InvalidInput) as error:
         raise DataError(f"it cannot be read: {error}") from error
+    if size > max_bytes:
+        raise DataError(f"it has {size} bytes; at most {max_bytes} are taken")
     image_zip.check_names(path, max_bytes=max_bytes)
     return ZipFiles(path)
 
