@@ -142,6 +142,7 @@ def _pipeline(base: BaseModel, *, keep: tuple[str, ...], dtype: torch.dtype | No
     left_out = {name: None for name in _components(kind) if name not in keep}
     if dtype is not None:
         options["dtype"] = dtype
+    options |= _no_checker(kind)
     try:
         return kind.from_pretrained(
             base.source, revision=base.revision, local_files_only=base.revision is None, **options, **left_out
@@ -155,9 +156,15 @@ def _components(kind: Any) -> list[str]:
     return sorted(expected)
 
 
+def _no_checker(kind: Any) -> dict[str, bool]:
+    """SD 1.5 warns in several lines, each time, of a safety checker that a training has no use for."""
+    _, optional = kind._get_signature_keys(kind)
+    return {"requires_safety_checker": False} if "requires_safety_checker" in optional else {}
+
+
 def _with_vae_scale(pipe: Any, vae: nn.Module) -> Any:
     """Pipelines that were made without a VAE guess its scale; make what depends on it anew."""
-    rebuilt = type(pipe)(**{**pipe.components, "vae": vae})
+    rebuilt = type(pipe)(**{**pipe.components, "vae": vae}, **_no_checker(type(pipe)))
     rebuilt.set_progress_bar_config(disable=True)
     return rebuilt
 
