@@ -6,8 +6,8 @@ The loop of the job on a tiny FLUX.1 (its steps are short, so that the cost of a
 noise), turn by turn with two reporters: one that does nothing, and the one of a real run with TensorBoard
 behind it, which delivers to a recorder on SQLite. The recorder lives in this process, in a run it is another
 one; so the CPU time of all threads is more than a training pays, and that of the loop's own thread, in the
-calls that speak to the reporter, less than it pays where no core is free. Both are put beside a step of `--step-s` seconds: 0.25 is about what the
-fastest published trainings of this kind need on an H100.
+calls that speak to the reporter, less than it pays where no core is free. Both are put beside a step of
+`--step-s` seconds: 0.25 is about what the fastest published trainings of this kind need on an H100.
 """
 
 from __future__ import annotations
