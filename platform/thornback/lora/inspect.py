@@ -84,7 +84,7 @@ def inspect(path: Path) -> LoraFile:
         base_model=header.get("thornback.base_model") or header.get("ss_sd_model_name"),
         trigger_word=header.get("modelspec.trigger_phrase") or header.get("thornback.trigger_word"),
         ranks=dict(sorted(ranks.items())),
-        alpha=header.get("ss_network_alpha") if _has_alpha(named) else "rank",
+        alpha=_alpha(header, ranks) if _has_alpha(named) else "rank",
         layers=len(downs),
         parameters=sum(_count(entry["shape"]) for key, entry in tensors.items() if not key.endswith(".alpha")),
         dtypes=dict(Counter(entry["dtype"] for entry in tensors.values())),
@@ -108,6 +108,12 @@ def _family(tensors: Mapping[str, Any], header: Mapping[str, str]) -> str | None
 
 def _has_alpha(named: Mapping[str, Any]) -> bool:
     return any(name is not None and name.part == "alpha" for name in named.values())
+
+
+def _alpha(header: Mapping[str, str], ranks: Mapping[int, int]) -> str | None:
+    """What the header says, for the tensors are not read; an alpha that is the rank is a folded one."""
+    told = header.get("ss_network_alpha")
+    return "rank" if told in {str(float(rank)) for rank in ranks} and len(ranks) == 1 else told
 
 
 def _count(shape: list[int]) -> int:

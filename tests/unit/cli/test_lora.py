@@ -13,14 +13,14 @@ KEY = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 HEADER = {"modelspec.trigger_phrase": "TOK", "modelspec.architecture": "stable-diffusion-v1/lora"}
 
 
-def lora_file(path: Path, *, alpha: float | None = None) -> Path:
+def lora_file(path: Path, *, alpha: float | None = None, **header: str) -> Path:
     tensors = {
         f"{KEY}.lora_A.weight": np.ones((2, 8), np.float16),
         f"{KEY}.lora_B.weight": np.full((4, 2), 3.0, np.float16),
     }
     if alpha is not None:
         tensors[f"{KEY}.alpha"] = np.array(alpha, np.float32)
-    save_file(tensors, path, metadata=HEADER)
+    save_file(tensors, path, metadata=HEADER | header)
     return path
 
 
@@ -34,6 +34,13 @@ def test_inspect_tells_what_is_in_a_file(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["lora", "inspect", str(file), "--header"]).stdout
     assert "folded" in shown
     assert "stable-diffusion-v1/lora" in shown
+
+
+def test_an_alpha_that_is_the_rank_is_a_folded_one(tmp_path: Path) -> None:
+    for alpha, told in ((2.0, "rank"), (1.0, "1.0")):
+        file = lora_file(tmp_path / "fox.safetensors", alpha=alpha, ss_network_alpha=str(alpha))
+        answer = CliRunner().invoke(app, ["lora", "inspect", str(file), "--json"])
+        assert json.loads(answer.stdout)["alpha"] == told
 
 
 def test_convert_folds_alpha(tmp_path: Path) -> None:
