@@ -39,7 +39,8 @@ def restore_optimizer(optimizer: Any, saved: Mapping[str, Any]) -> None:
         InvalidInput: it is of another optimizer.
     """
     mine, theirs = optimizer.state_dict()["param_groups"], saved["param_groups"]
-    if [part.keys() for part in mine] != [part.keys() for part in theirs]:
+    # Prodigy adds to its own as it goes.
+    if any(not one.keys() <= other.keys() for one, other in zip(mine, theirs, strict=False)):
         raise InvalidInput.field("resume_from", "the checkpoint is of a run with another optimizer")
     optimizer.load_state_dict(dict(saved))
 
