@@ -9,7 +9,8 @@ import torch
 
 from tests.unit.train_jobs.lora.bench_of_one import config_of
 from thornback.errors import TrainingFailed
-from train_jobs.lora.choices import GIB, Choice, Choices, Load, Machine, choose
+from train_jobs.common.choice import Choice
+from train_jobs.lora.choices import GIB, Choices, Load, Machine, choose
 from train_jobs.lora.memory import advice, explain_out_of_memory
 
 CPU_NODE: dict[str, Any] = {

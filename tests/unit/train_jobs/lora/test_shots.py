@@ -13,12 +13,10 @@ from thornback.errors import DataError
 from train_jobs.lora.shots import make_examples
 
 
-def image(name: str, size: tuple[int, int] = (512, 512), **changes: Any) -> CaptionedImage:
+def image(name: str, size: tuple[int, int] = (512, 512)) -> CaptionedImage:
     """`size` is width, height."""
     sha256 = hashlib.sha256(name.encode()).hexdigest()
-    return CaptionedImage(
-        **{"name": name, "sha256": sha256, "width": size[0], "height": size[1], "caption": name} | changes
-    )
+    return CaptionedImage(name=name, sha256=sha256, width=size[0], height=size[1], caption=name)
 
 
 def index(*images: CaptionedImage, **changes: Any) -> ImageIndex:

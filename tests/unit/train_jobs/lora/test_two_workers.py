@@ -45,8 +45,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = config_of(**COMMON, batch_size=1)
     jobs = [(name, family, config, shard) for name, (family, shard) in JOBS.items()]
     multiprocessing.set_forkserver_preload([two_workers.__name__])  # its imports are paid once
-    start: Any = torch.multiprocessing.start_processes
-    start(two_workers.work, args=(free_port(), str(folder), jobs), nprocs=2, start_method="forkserver")
+    processes: Any = torch.multiprocessing
+    processes.start_processes(
+        two_workers.work, args=(free_port(), str(folder), jobs), nprocs=2, start_method="forkserver"
+    )
     return folder
 
 
