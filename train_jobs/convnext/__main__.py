@@ -1,37 +1,25 @@
 """Entry point: `python -m train_jobs.convnext --config my.json`, or `--job-id ID --attempt N` in the platform.
 
-The first form needs no platform: it starts a local Ray where none is running, prints what happens and
+The first form needs no platform: it starts a local Ray where none is named, prints what happens and
 leaves its results in `--output`. The second is what the dispatcher submits; it takes the job's
 specification from the metrics actor and reports to it.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+
+from train_jobs.common.arguments import parse_arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one training. Returns the exit code: 0 done or stopped on request, 1 failed, 2 wrong arguments."""
-    arguments = _parser().parse_args(argv)
-    from train_jobs.convnext.driver import run_alone, run_job  # Ray costs a second that `--help` does not need
+    arguments = parse_arguments(argv, module="train_jobs.convnext", description="Train a ConvNeXt on audio.")
+    from train_jobs.common.entry import run  # Ray: a second of imports
+    from train_jobs.convnext.driver import make_driver
 
-    if arguments.job_id is not None:
-        return run_job(arguments.job_id, attempt=arguments.attempt)
-    return run_alone(arguments.config, output=arguments.output)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m train_jobs.convnext", description="Train a ConvNeXt on audio.")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument(
-        "--config", metavar="FILE", help="JSON: a TrainingConfig, or a whole job with job_name and config"
-    )
-    what.add_argument("--job-id", metavar="ID", help="a job of the platform that this process runs in")
-    parser.add_argument("--attempt", type=int, default=1, metavar="N", help="which submission of the job this is")
-    parser.add_argument("--output", metavar="URI", help="folder or s3:// for the results (with --config)")
-    return parser
+    return run(make_driver, arguments, kind="convnext")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from thornback.jobs.convnext import TrainingConfig
+from train_jobs.common.choice import Choice
 
 # torch.compile costs one to two minutes on a GPU and then saves about 30 %: it pays off from about here.
 COMPILE_FROM_IMAGES = 200_000
@@ -19,17 +20,6 @@ class Machine:
     has_triton: bool
     cores: int  # of the node
     local_workers: int  # on this node
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A switch and the reason for its position."""
-
-    on: bool
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{'on' if self.on else 'off'}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

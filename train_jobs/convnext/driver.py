@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import ray
-
-from thornback.artifacts.files import join, locate
+from thornback.artifacts.files import locate
 from thornback.datasets import AudioDataset
 from thornback.errors import InvalidInput
 from thornback.jobs.events import Attempt
-from thornback.jobs.spec import ConvNextSpec, JobSpec, parse_spec
-from thornback.metrics.actor import connect
-from thornback.metrics.reporter import NullReporter, Reporter, open_reporter
-from thornback.settings import Settings, load_settings
-from train_jobs.common.console import ConsoleReporter, say
-from train_jobs.common.driver import EXIT_OK, EXIT_USAGE, RunDriver
+from thornback.jobs.spec import ConvNextSpec, JobSpec
+from thornback.metrics.reporter import Reporter
+from thornback.settings import Settings
+from train_jobs.common.driver import RunDriver
 from train_jobs.common.launch import Launcher, wants_gpu
 from train_jobs.common.tracking import prepare_mlflow
 from train_jobs.convnext.plan import RunFolder, RunPlan
@@ -28,70 +20,11 @@ from train_jobs.convnext.prepare import prepare_dataset
 from train_jobs.convnext.weights import provide_weights
 
 
-def run_job(job_id: str, *, attempt: int) -> int:
-    """Run a job of the platform. Returns the exit code."""
-    settings = load_settings()
-    ray.init(namespace=settings.namespace)
-    state = asyncio.run(connect(settings).job(job_id))
-    if state.final is not None or state.cancel_requested:
-        return EXIT_OK
-    number = Attempt(attempt)
-    reporter = open_reporter(job_id, attempt=number, rank=-1, namespace=settings.namespace)
-    driver = Driver(
-        spec=_convnext(parse_spec(state.spec)),
-        settings=settings,
-        folder=RunFolder(uri=settings.run_uri(job_id)),
-        reporter=ConsoleReporter(reporter, is_captured=False),
-        job_id=job_id,
-        attempt=number,
-        resume_from=state.resume_from,
-    )
-    return driver.main()
-
-
-def run_alone(config_file: str, *, output: str | None) -> int:
-    """Run a configuration without a platform. Returns the exit code."""
-    try:
-        settings = load_settings()
-        spec = read_spec(Path(config_file))
-    except InvalidInput as error:
-        say(f"!! {error}")
-        return EXIT_USAGE
-    uri = output or join(settings.storage, spec.job_name)
-    if "://" not in uri:
-        uri = str(Path(uri).expanduser().absolute())
-    # Only a Ray that was named: one that merely runs on this machine may belong to somebody else.
-    address = settings.ray_address or os.environ.get("RAY_ADDRESS")
-    ray.init(address=address or "local", namespace=settings.namespace)
-    driver = Driver(
-        spec=spec,
-        settings=settings,
-        folder=RunFolder(uri=uri),
-        reporter=ConsoleReporter(NullReporter(), is_captured=False),
-        is_ray_own=address is None,
-    )
-    return driver.main()
-
-
-def read_spec(path: Path) -> ConvNextSpec:
-    """A whole job, or only its configuration; then the job is named after the file.
-
-    Raises:
-        InvalidInput: not there, no JSON, or a field is wrong.
-    """
-    try:
-        body = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InvalidInput.field("config", f"{path} cannot be read: {error}") from error
-    if not isinstance(body, dict):
-        raise InvalidInput.field("config", f"{path} holds no JSON object")
-    return _convnext(parse_spec(body if "job_name" in body else {"job_name": path.stem, "config": body}))
-
-
-def _convnext(spec: JobSpec) -> ConvNextSpec:
+def make_driver(*, spec: JobSpec, run_uri: str, **options: Any) -> Driver:
+    """See MakeDriver."""
     if not isinstance(spec, ConvNextSpec):
         raise InvalidInput.field("kind", f"this runs convnext and no {spec.kind}")
-    return spec
+    return Driver(spec=spec, folder=RunFolder(uri=run_uri), **options)
 
 
 def _train(job: dict[str, Any]) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from thornback.jobs.own_lora import LoraConfig
+from train_jobs.common.choice import Choice
 
 GIB = 1024**3
 
@@ -46,17 +47,6 @@ class Load:
     def activation_bytes(self, bytes_each: int) -> int:
         """What the backward pass keeps without checkpointing."""
         return self.blocks * self.hidden * self.tokens * self.batch * VALUES_PER_TOKEN * bytes_each
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A switch and the reason for its position."""
-
-    on: bool
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{'on' if self.on else 'off'}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

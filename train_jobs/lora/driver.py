@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import ray
 
 from thornback.artifacts.files import join, locate
 from thornback.datasets.captioned import (
@@ -27,85 +23,30 @@ from thornback.datasets.captioned import (
 )
 from thornback.errors import DataError, InvalidInput, NotFound, TrainingFailed
 from thornback.jobs.events import Attempt
-from thornback.jobs.spec import JobSpec, LoraSpec, parse_spec
+from thornback.jobs.spec import JobSpec, LoraSpec
 from thornback.jobs.state import JobState
 from thornback.metrics.actor import connect
-from thornback.metrics.reporter import NullReporter, Reporter, open_reporter
-from thornback.settings import Settings, load_settings
-from train_jobs.common.console import ConsoleReporter, say
-from train_jobs.common.driver import EXIT_OK, EXIT_USAGE, RunDriver
+from thornback.metrics.reporter import Reporter
+from thornback.settings import Settings
+from train_jobs.common.driver import RunDriver
 from train_jobs.common.failures import causes
 from train_jobs.common.launch import Launcher, wants_gpu
 from train_jobs.common.tracking import prepare_mlflow
 from train_jobs.lora.plan import RunPlan
 
 
-def run_job(job_id: str, *, attempt: int) -> int:
-    """Run a job of the platform. Returns the exit code."""
-    settings = load_settings()
-    ray.init(namespace=settings.namespace)
-    state = asyncio.run(connect(settings).job(job_id))
-    if state.final is not None or state.cancel_requested:
-        return EXIT_OK
-    number = Attempt(attempt)
-    reporter = open_reporter(job_id, attempt=number, rank=-1, namespace=settings.namespace)
-    driver = LoraDriver(
-        spec=_lora(parse_spec(state.spec)),
-        settings=settings,
-        run_uri=settings.run_uri(job_id),
-        reporter=ConsoleReporter(reporter, is_captured=False),
-        job_id=job_id,
-        attempt=number,
-        resume_from=state.resume_from,
-        read_job=lambda other: asyncio.run(connect(settings).job(other)),
-    )
-    return driver.main()
-
-
-def run_alone(config_file: str, *, output: str | None) -> int:
-    """Run a configuration without a platform. Returns the exit code."""
-    try:
-        settings = load_settings()
-        spec = read_spec(Path(config_file))
-    except InvalidInput as error:
-        say(f"!! {error}")
-        return EXIT_USAGE
-    uri = output or join(settings.storage, spec.job_name)
-    if "://" not in uri:
-        uri = str(Path(uri).expanduser().absolute())
-    # Only a Ray that was named: one that merely runs on this machine may belong to somebody else.
-    address = settings.ray_address or os.environ.get("RAY_ADDRESS")
-    ray.init(address=address or "local", namespace=settings.namespace)
-    driver = LoraDriver(
-        spec=spec,
-        settings=settings,
-        run_uri=uri,
-        reporter=ConsoleReporter(NullReporter(), is_captured=False),
-        is_ray_own=address is None,
-    )
-    return driver.main()
-
-
-def read_spec(path: Path) -> LoraSpec:
-    """A whole job, or only its configuration; then the job is named after the file.
-
-    Raises:
-        InvalidInput: not there, no JSON, or a field is wrong.
-    """
-    try:
-        body = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InvalidInput.field("config", f"{path} cannot be read: {error}") from error
-    if not isinstance(body, dict):
-        raise InvalidInput.field("config", f"{path} holds no JSON object")
-    whole = body if "job_name" in body else {"job_name": path.stem, "config": body}
-    return _lora(parse_spec({"kind": "lora", **whole}))
-
-
-def _lora(spec: JobSpec) -> LoraSpec:
+def make_driver(*, spec: JobSpec, settings: Settings, job_id: str | None = None, **options: Any) -> LoraDriver:
+    """See MakeDriver."""
     if not isinstance(spec, LoraSpec):
         raise InvalidInput.field("kind", f"this runs lora on our own GPUs and no {spec.kind} on {spec.backend}")
-    return spec
+
+    def read_job(other: str) -> JobState:
+        return asyncio.run(connect(settings).job(other))
+
+    has_platform = job_id is not None
+    return LoraDriver(
+        spec=spec, settings=settings, job_id=job_id, read_job=read_job if has_platform else None, **options
+    )
 
 
 def _train(job: dict[str, Any]) -> Any:

@@ -16,10 +16,11 @@ from thornback.datasets import AudioDataset, open_dataset
 from thornback.jobs.convnext import TrainingConfig
 from thornback.jobs.events import Attempt
 from thornback.metrics.reporter import NullReporter
+from train_jobs.common.choice import Choice
 from train_jobs.common.group import Group
 from train_jobs.common.snapshots import upload
 from train_jobs.convnext.checkpoint import Snapshot, read_snapshot, write_snapshot
-from train_jobs.convnext.choices import Choice, Choices
+from train_jobs.convnext.choices import Choices
 from train_jobs.convnext.loop import Outcome, Training
 from train_jobs.convnext.plan import RunFolder, RunPlan
 

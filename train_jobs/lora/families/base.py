@@ -100,9 +100,12 @@ class Family(ABC):
             [batch, channels, height, width]: the velocity, noise or v, as the objective asks.
         """
 
-    @abstractmethod
     def sample_arguments(self, positive: Conditioning, negative: Conditioning | None) -> dict[str, Any]:
         """What the pipeline's call takes instead of a prompt, with a batch dimension of one."""
+        arguments = {name: tensor[None] for name, tensor in positive.items()}
+        if negative is not None:
+            arguments |= {f"negative_{name}": tensor[None] for name, tensor in negative.items()}
+        return arguments
 
     def guidance_arguments(self, guidance: float) -> dict[str, float]:
         """How the pipeline's call is told how closely to follow the prompt."""

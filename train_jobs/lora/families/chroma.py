@@ -54,10 +54,3 @@ class Chroma(Flux1):
             return_dict=False,
         )[0]
         return unpack(answer, height, width)
-
-    def sample_arguments(self, positive: Conditioning, negative: Conditioning | None) -> dict[str, Any]:
-        """See Family."""
-        arguments = {name: tensor[None] for name, tensor in positive.items()}
-        if negative is not None:
-            arguments |= {f"negative_{name}": tensor[None] for name, tensor in negative.items()}
-        return arguments

@@ -75,7 +75,3 @@ class Flux1(KlFamily):
             return_dict=False,
         )[0]
         return unpack(tokens, height, width)
-
-    def sample_arguments(self, positive: Conditioning, negative: Conditioning | None) -> dict[str, Any]:
-        """See Family."""
-        return {name: tensor[None] for name, tensor in positive.items()}

@@ -88,10 +88,3 @@ class QwenImage(Family):
     def guidance_arguments(self, guidance: float) -> dict[str, float]:
         """See Family."""
         return {"true_cfg_scale": guidance}
-
-    def sample_arguments(self, positive: Conditioning, negative: Conditioning | None) -> dict[str, Any]:
-        """See Family."""
-        arguments = {name: tensor[None] for name, tensor in positive.items()}
-        if negative is not None:
-            arguments |= {f"negative_{name}": tensor[None] for name, tensor in negative.items()}
-        return arguments

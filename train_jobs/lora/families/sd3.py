@@ -59,10 +59,3 @@ class Sd3(KlFamily):
             return_dict=False,
         )[0]
         return answer
-
-    def sample_arguments(self, positive: Conditioning, negative: Conditioning | None) -> dict[str, Any]:
-        """See Family."""
-        arguments = {name: tensor[None] for name, tensor in positive.items()}
-        if negative is not None:
-            arguments |= {f"negative_{name}": tensor[None] for name, tensor in negative.items()}
-        return arguments
