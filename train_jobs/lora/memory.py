@@ -68,8 +68,16 @@ class ProcessPeak:
 
 
 @contextmanager
-def explain_out_of_memory(config: LoraConfig, choices: Choices, device: torch.device) -> Iterator[None]:
+def explain_out_of_memory(
+    config: LoraConfig, choices: Choices, device: torch.device, *, in_training: bool = True
+) -> Iterator[None]:
     """Turn a failed allocation into what was needed, what there was, and which switch helps.
+
+    Args:
+        config: of the run.
+        choices: that were made for it.
+        device: which had too little.
+        in_training: False while the model is loaded, when checkpointing saves nothing yet.
 
     Raises:
         TrainingFailed: `details["retry_with_checkpointing"]` is True where that has not been tried and may be.
@@ -78,7 +86,7 @@ def explain_out_of_memory(config: LoraConfig, choices: Choices, device: torch.de
         yield
     except torch.OutOfMemoryError as error:
         told = _told(device)
-        can_checkpoint = config.gradient_checkpointing is None and not choices.checkpointing.on
+        can_checkpoint = in_training and config.gradient_checkpointing is None and not choices.checkpointing.on
         raise TrainingFailed(
             f"{str(error).splitlines()[0]} {told} To make it fit: {advice(config, choices)}",
             reason=FailureReason.OUT_OF_MEMORY.value,

@@ -102,7 +102,8 @@ class Worker:
             self.plan.base, device=torch.device("cpu"), dtype=self.dtype, quantize=self.config.quantize_base
         )
         choices = self.choose(denoiser, examples)
-        learner = self.learner(denoiser, scheduler, choices)
+        with explain_out_of_memory(self.config, choices, self.group.device, in_training=False):
+            learner = self.learner(denoiser, scheduler, choices)
         self.peaks.phase("loading")
         checkpoints = RayCheckpoints(self.plan.run_uri, self.plan.resume_from, self.reporter, CODEC)
         training = Training(
