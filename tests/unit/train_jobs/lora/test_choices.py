@@ -114,9 +114,17 @@ def test_advice_names_what_would_help_and_only_that() -> None:
     assert advice(everything, chosen({"gradient_checkpointing": True})) == "a device with more memory"
 
 
-@pytest.mark.parametrize(("asked", "on", "retry"), [(None, False, True), (None, True, False), (False, False, False)])
+@pytest.mark.parametrize(
+    ("asked", "on", "in_training", "retry"),
+    [
+        (None, False, True, True),
+        (None, True, True, False),
+        (False, False, True, False),
+        (None, False, False, False),
+    ],
+)
 def test_out_of_memory_is_tried_once_more_where_checkpointing_is_left_to_us(
-    asked: bool | None, on: bool, retry: bool
+    asked: bool | None, on: bool, in_training: bool, retry: bool
 ) -> None:
     off = Choice(False, "a test")
     choices = Choices(
@@ -130,7 +138,7 @@ def test_out_of_memory_is_tried_once_more_where_checkpointing_is_left_to_us(
     config = config_of(gradient_checkpointing=asked)
     with (
         pytest.raises(TrainingFailed, match=r"Tried to allocate 20 GiB.*To make it fit: ") as caught,
-        explain_out_of_memory(config, choices, torch.device("cpu")),
+        explain_out_of_memory(config, choices, torch.device("cpu"), in_training=in_training),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nMore.")
     assert caught.value.details["retry_with_checkpointing"] is retry
