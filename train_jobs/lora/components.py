@@ -170,11 +170,13 @@ def _with_vae_scale(pipe: Any, vae: nn.Module) -> Any:
 
 
 def _index_of_folder(folder: Path) -> dict[str, Any]:
+    message = f"config.base_model: {folder} holds no readable {MODEL_INDEX}; give the folder of a diffusers model"
     try:
-        index: dict[str, Any] = json.loads((folder / MODEL_INDEX).read_text())
+        index = json.loads((folder / MODEL_INDEX).read_text())
     except (OSError, ValueError) as error:
-        message = f"{folder} holds no readable {MODEL_INDEX}; give the folder of a diffusers model"
-        raise WeightsUnavailable(f"config.base_model: {message}") from error
+        raise WeightsUnavailable(message) from error
+    if not isinstance(index, dict):
+        raise WeightsUnavailable(message)
     return index
 
 
@@ -197,6 +199,10 @@ def _index_of_hub(source: str, revision: str | None) -> tuple[dict[str, Any], st
 
 def _unavailable(source: str, error: Exception) -> WeightsUnavailable:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if Path(source).is_dir():
+        return WeightsUnavailable(
+            f"config.base_model: a part of {source} is missing or broken ({reason}); copy it anew"
+        )
     return WeightsUnavailable(
         f"config.base_model: {source!r} is neither a folder on this machine nor a model that the Hugging Face hub "
         f"lets us have ({reason}); give a folder, or log in with HF_TOKEN where the model is gated"
