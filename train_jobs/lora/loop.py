@@ -194,7 +194,7 @@ class Training:
             "train_loss": mean,
             "learning_rate": state.learning_rate,
             "gradient_norm": state.gradient_norm,
-            "seconds_per_step": self.pace.seconds_per_step(state.step),
+            **self.step_times(),
         }
         self.reporter.metrics(epoch=self.epoch, batch=state.step, phase="train", values=values)
         self.report_progress()
@@ -202,6 +202,15 @@ class Training:
             f"step {state.step}/{self.steps}  loss {mean:.4f}  lr {state.learning_rate:.2e}  "
             f"{values['seconds_per_step']:.3g} s/step"
         )
+
+    def step_times(self) -> dict[str, float]:
+        """The slowest worker's step, and where there are several each one's, from reading its batch to its end."""
+        times = self.group.gather(self.pace.seconds_per_step(self.state.step))
+        if len(times) == 1:
+            return {"seconds_per_step": times[0]}
+        return {"seconds_per_step": max(times)} | {
+            f"seconds_per_step_rank_{rank}": seconds for rank, seconds in enumerate(times)
+        }
 
     def collect(self) -> None:
         """Bring the sum of losses, over all workers, into the state. Waits for the device."""

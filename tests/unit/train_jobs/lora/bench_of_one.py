@@ -73,7 +73,7 @@ class Rows(NullReporter):
         self.rows: list[tuple[str, int | None, dict[str, float]]] = []
 
     def metrics(self, *, epoch: int, phase: str, values: Mapping[str, Any], batch: int | None = None) -> None:
-        timeless = {name: float(value) for name, value in values.items() if name != "seconds_per_step"}
+        timeless = {name: float(value) for name, value in values.items() if not name.startswith("seconds_per_step")}
         self.rows.append((phase, batch, timeless))
 
 
