@@ -28,7 +28,7 @@ class Machine:
     on_gpu: bool
     has_bf16: bool
     has_triton: bool
-    memory_bytes: int  # of its device in all; 0 on a CPU
+    memory_bytes: int  # of its device, free before anything is loaded; 0 on a CPU
     cores: int  # of the node
     local_workers: int  # on this node
     world_size: int

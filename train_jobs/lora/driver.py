@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thornback.artifacts.files import join, locate
 from thornback.datasets.captioned import (
@@ -33,6 +34,9 @@ from train_jobs.common.failures import causes
 from train_jobs.common.launch import Launcher, wants_gpu
 from train_jobs.common.tracking import prepare_mlflow
 from train_jobs.lora.plan import RunPlan
+
+if TYPE_CHECKING:
+    from train_jobs.lora.components import BaseModel
 
 
 def make_driver(*, spec: JobSpec, settings: Settings, job_id: str | None = None, **options: Any) -> LoraDriver:
@@ -103,11 +107,9 @@ class LoraDriver(RunDriver[RunPlan]):
 
     def prepare(self) -> RunPlan:
         """See RunDriver."""
-        from train_jobs.lora.components import find_base_model  # torch and diffusers: seconds of imports
-
         config, name = self.spec.config, self.spec.job_name
         self.reporter.stage("looking for the base model")
-        base = find_base_model(config.base_model, revision=config.revision, family=config.family)
+        base = self.base_model()
         self.reporter.describe(
             base_model=base.source, base_revision=base.revision, family=base.family, base_licence=base.licence
         )
@@ -139,6 +141,17 @@ class LoraDriver(RunDriver[RunPlan]):
         )
         self.check_data(plan)
         return plan
+
+    def base_model(self) -> BaseModel:
+        """What is trained on; a later attempt takes the same commit, whatever is the newest by then."""
+        from train_jobs.lora.components import BaseModel, find_base_model  # torch and diffusers: seconds of imports
+
+        config, note = self.spec.config, locate(join(self.run_uri, "base_model.json"))
+        if note.exists():
+            return BaseModel(**json.loads(note.read_bytes()))
+        base = find_base_model(config.base_model, revision=config.revision, family=config.family)
+        note.write_bytes(json.dumps(asdict(base)).encode())
+        return base
 
     def check_data(self, plan: RunPlan) -> None:
         """Read every image once and write down what there is; a later attempt reads that instead."""

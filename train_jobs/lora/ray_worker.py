@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import math
 import os
 import sys
 import tempfile
@@ -167,7 +168,9 @@ class Worker:
 
     def choose(self, denoiser: nn.Module, examples: Examples) -> Choices:
         """From the hardware and the model's weight; said with the reasons."""
-        steps = self.config.steps or 1000
+        batch = self.config.batch_size * self.group.world_size
+        batches = math.ceil(len(examples.train) * self.config.repeats / batch)
+        steps = self.config.total_steps(math.ceil(batches / self.config.gradient_accumulation))
         choices = choose(self.config, self.machine, _load(denoiser, examples, self.config), steps=steps)
         if self.group.is_first:
             self.reporter.describe(**choices.facts(), workers=self.group.world_size, device=_name(self.group.device))
@@ -260,7 +263,7 @@ def _machine(plan: RunPlan, group: Group, local_workers: int) -> Machine:
         on_gpu=on_gpu,
         has_bf16=on_gpu and torch.cuda.is_bf16_supported(including_emulation=False),
         has_triton=importlib.util.find_spec("triton") is not None,
-        memory_bytes=torch.cuda.get_device_properties(group.device).total_memory if on_gpu else 0,
+        memory_bytes=torch.cuda.mem_get_info(group.device)[0] if on_gpu else 0,
         cores=len(os.sched_getaffinity(0)),
         local_workers=local_workers,
         world_size=group.world_size,

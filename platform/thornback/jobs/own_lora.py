@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 FamilyName = Literal["flux1", "sdxl", "sd15", "flux2-klein", "qwen-image", "z-image", "sd3", "chroma"]
 
 _DEFAULT_STEPS = 1000
+_LEAST_PRODIGY_RATE = 0.1
 _STEPS_TO_EPOCHS = "give either steps or epochs"
 
 
@@ -156,6 +157,10 @@ class LoraConfig(BaseModel):
             raise ValueError(f"warmup_steps ({self.warmup_steps}) must be fewer than steps ({self.steps})")
         if isinstance(self.timestep_shift, float) and self.timestep_shift <= 0.0:
             raise ValueError("timestep_shift must be greater than 0")
+        if self.optimizer == "prodigy" and self.learning_rate < _LEAST_PRODIGY_RATE:
+            raise ValueError(
+                f"prodigy scales a rate that it finds by itself: set learning_rate to 1, not {self.learning_rate:g}"
+            )
         if self.early_stop_patience and not self.validation_split:
             raise ValueError("early_stop_patience needs a validation_split")
         return self

@@ -168,7 +168,7 @@ def test_a_run_goes_on_from_another_with_or_without_an_average(folder: Path) -> 
     with pytest.raises(InvalidInput, match=r"resume_from: .* other layers or another rank"):
         make(folder, rank=8).restore(plain.weights, {}, plain.optimizer)
     with pytest.raises(InvalidInput, match=r"resume_from: .* another optimizer"):
-        make(folder, optimizer="prodigy").restore(plain.weights, {}, plain.optimizer)
+        make(folder, optimizer="prodigy", learning_rate=1.0).restore(plain.weights, {}, plain.optimizer)
 
 
 def test_prodigy_finds_a_rate_and_goes_on_bit_by_bit(folder: Path) -> None:
@@ -190,7 +190,7 @@ def test_what_is_not_there_is_named_by_its_field(folder: Path, monkeypatch: pyte
         make_optimizer(config_of(optimizer="adamw8bit"), parameters, torch.device("cuda"))
     monkeypatch.setitem(__import__("sys").modules, "prodigyopt", None)
     with pytest.raises(InvalidInput, match=r"config\.optimizer: prodigy needs prodigyopt"):
-        make_optimizer(config_of(optimizer="prodigy"), parameters, CPU)
+        make_optimizer(config_of(optimizer="prodigy", learning_rate=1.0), parameters, CPU)
     for quantize in ("int8", "nf4"):
         with pytest.raises(InvalidInput, match=rf"config\.quantize_base: {quantize} needs a GPU and bitsandbytes"):
             components.load_denoiser(base_of(folder, "flux1"), device=CPU, dtype=torch.float32, quantize=quantize)
