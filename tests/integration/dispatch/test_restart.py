@@ -41,6 +41,7 @@ async def said(process: asyncio.subprocess.Process) -> dict[str, Any]:
     raise AssertionError("the scenario ended without a word; see its standard error")
 
 
+@pytest.mark.slow
 async def test_after_a_restart_of_ray_every_job_comes_to_its_end(tmp_path: Path) -> None:
     async with scenario("crash", tmp_path) as process:
         before = await said(process)

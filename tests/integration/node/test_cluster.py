@@ -27,6 +27,7 @@ def shared(ray_node: RayNode, cli: NodeCli, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_ours_come_and_go_and_theirs_stay(shared: ServeSubmissionClient, cli: NodeCli, tmp_path: Path) -> None:
     record = cli.run("up", "--json")
     assert (record["mode"], record["pid"]) == ("connected", 0)

@@ -43,6 +43,7 @@ def test_interrupted_while_it_starts(cli: NodeCli, phase: str, number: signal.Si
 
 
 @pytest.mark.timeout(2 * START_S + 3 * END_S)
+@pytest.mark.slow
 def test_up_twice_killed_and_up_again(cli: NodeCli) -> None:
     record = cli.run("up", "--detach", "--json")
     assert record["url"] == cli.url
@@ -82,6 +83,7 @@ def test_a_killed_node_is_told_and_cleaned_up_by_the_command_that_holds_it(cli: 
 
 
 @pytest.mark.timeout(START_S + 2 * END_S)
+@pytest.mark.slow
 def test_the_node_ends_with_a_killed_command(cli: NodeCli) -> None:
     """kill -9 of `thornback up` cannot be noticed by it, but by its node."""
     up = cli.start("up", "--json")

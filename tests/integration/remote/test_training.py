@@ -108,7 +108,7 @@ async def test_killed_between_the_order_and_its_answer(
         ("not_found", "replicate.trainings.get"),
         ("control_characters", CREATE["replicate"]),
         ("error", "*.output.download"),
-        ("error", "*.files.create"),
+        ("error", "*.files.upload"),
     ],
 )
 async def test_faults_on_the_way_change_nothing(
