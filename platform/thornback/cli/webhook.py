@@ -15,7 +15,7 @@ from rich.text import Text
 from thornback.cli.format import local_time, short_id
 from thornback.cli.options import Json, Url, connect
 from thornback.cli.output import output_of
-from thornback.client import Client, Delivery, Receipt
+from thornback.client import Delivery, Receipt
 from thornback.errors import InvalidInput
 from thornback.settings import load_settings
 from thornback.webhooks.play import file_steps, sample_steps, signer_of
