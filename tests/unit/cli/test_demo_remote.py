@@ -49,7 +49,8 @@ def test_the_simulator_is_a_process_that_ends_with_the_demo(tmp_path: Path) -> N
     raise AssertionError("it still answers")
 
 
-def test_the_job_of_the_readme_is_one_that_can_be_sent(tmp_path: Path) -> None:
-    [body] = re.findall(r"```json\n(.*?)```", README.read_text(), re.DOTALL)
+def test_the_remote_job_of_the_readme_is_one_that_can_be_sent(tmp_path: Path) -> None:
+    bodies = map(json.loads, re.findall(r"```json\n(.*?)```", README.read_text(), re.DOTALL))
+    [body] = [body for body in bodies if body.get("backend") == "replicate"]
     settings = Settings(home=tmp_path, replicate_api_token="r8")
-    check_spec(parse_spec(json.loads(body)), settings, load_catalogue(settings))
+    check_spec(parse_spec(body), settings, load_catalogue(settings))
