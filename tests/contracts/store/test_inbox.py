@@ -310,6 +310,71 @@ def test_old_applied_deliveries_are_removed_and_dead_ones_kept(store: Store) -> 
     assert [row.delivery_id for row in inbox(store)] == ["dead", "young", "now", "a", "b", "c", "d", "e", "f"]
 
 
+def log_of(
+    make: EventFactory, order: str, n: int, *, seconds: float, status: str = "processing", **changes: Any
+) -> Delivery:
+    """The webhook number `n` of an order, `seconds` after NOW."""
+    at = NOW + timedelta(seconds=seconds)
+    return delivery(make, f"{order} {n}", provider_id=order, status=status, received_at=at, body=f"log {n}", **changes)
+
+
+def bodies(store: Store) -> dict[str, str | None]:
+    return {row.delivery_id: row.body for row in inbox(store)}
+
+
+def test_bodies_that_a_newer_one_repeats_are_emptied_after_a_minute(store: Store) -> None:
+    make = image_set(store)
+    given = [
+        log_of(make, "p1", 0, seconds=0, status="starting"),
+        log_of(make, "p1", 1, seconds=5),
+        log_of(make, "p2", 0, seconds=6),
+        log_of(make, "p1", 2, seconds=10),
+        log_of(make, "p1", 3, seconds=40),
+    ]
+    for one in given:
+        receive(store, one)
+    assert "" not in bodies(store).values()  # what they repeat came just now
+    receive(store, log_of(make, "p3", 0, seconds=71))
+    emptied = {"p1 0": "", "p1 1": "", "p2 0": "log 0", "p1 2": "log 2", "p1 3": "log 3", "p3 0": "log 0"}
+    assert bodies(store) == emptied
+    receive(store, log_of(make, "p1", 4, seconds=72, status="succeeded"))
+    receive(store, log_of(make, "p3", 1, seconds=200))
+    assert bodies(store) == {**emptied, "p1 2": "", "p1 3": "", "p1 4": "log 4", "p3 1": "log 1"}
+    newest = store.reader.newest_delivery("replicate", "p1")
+    assert newest is not None
+    assert newest.body == "log 4"
+
+
+def test_dead_letters_ends_and_others_of_the_same_number_keep_their_bodies(store: Store) -> None:
+    make = image_set(store)
+    receive(store, log_of(make, "p1", 0, seconds=0, problem="odd"))
+    receive(store, log_of(make, "p1", 1, seconds=1, status="succeeded"))
+    receive(store, log_of(make, "p1", 2, seconds=2, provider="fal"))
+    receive(store, log_of(make, "p1", 3, seconds=3))  # late: it went out before the end
+    receive(store, log_of(make, "p1", 4, seconds=4, problem="odd"))
+    receive(store, log_of(make, "p2", 0, seconds=200))
+    assert "" not in bodies(store).values()
+
+
+def test_few_bodies_are_emptied_at_once_and_another_writer_goes_on(store: Store) -> None:
+    make = image_set(store)
+
+    def full() -> int:
+        query = sa.text("SELECT count(*) FROM webhook_deliveries WHERE provider_id = 'p1' AND body <> ''")
+        with store.engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    arrivals = [Arrival(delivery=log_of(make, "p1", n, seconds=0), events=[]) for n in range(260)]
+    store.writer.commit([], arrivals)
+    left = []
+    for n in range(5):
+        writer = StoreWriter(store.engine) if n == 2 else store.writer
+        arrival = Arrival(delivery=log_of(make, "p2", n, seconds=200 + n), events=[])
+        writer.commit([], [arrival])
+        left.append(full())
+    assert left == [161, 61, 61, 61, 1]
+
+
 def test_nothing_is_half_written(store: Store) -> None:
     make = image_set(store)
 
