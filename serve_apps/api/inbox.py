@@ -13,8 +13,6 @@ from thornback.store.inbox import DeliveryRow
 
 DeliveryState = Literal["applied", "dead"]
 
-EMPTIED = "Its body is not kept: a newer delivery of the same order repeats what it said, or its job was deleted."
-
 
 class ReceiptOut(Wire):
     """The answer to a webhook whose signature is good."""
@@ -43,8 +41,7 @@ class DeliveryOut(Wire):
 class DeliveryDetail(DeliveryOut):
     """With what was sent."""
 
-    body: str = Field(description="Empty where it is not kept; `note` says why.")
-    note: str | None = Field(description="Why the body is not there.")
+    body: str
 
 
 class DeliveryList(Wire):
@@ -66,13 +63,7 @@ def summary(row: DeliveryRow) -> DeliveryOut:
 
 def detail(row: DeliveryRow) -> DeliveryDetail:
     """One delivery with its body."""
-    summarised = DeliveryOut.model_validate(row, from_attributes=True)
-    return DeliveryDetail(**summarised.model_dump(), body=row.body or "", note=EMPTIED if is_emptied(row) else None)
-
-
-def is_emptied(row: DeliveryRow) -> bool:
-    """True where it said something that is no longer known."""
-    return row.state == "applied" and not row.body
+    return DeliveryDetail.model_validate(row, from_attributes=True)
 
 
 def again(row: DeliveryRow) -> Delivery:

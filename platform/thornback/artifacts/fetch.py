@@ -12,7 +12,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -38,7 +37,6 @@ _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"^bytes (\d{1,19})-\d{1,19}/(\d{1,19}|\*)$")
 
 Wait = Callable[[RetryCallState], float]
-Write = Callable[[bytes, str], Awaitable[None]]
 BACKOFF: Wait = wait_exponential_jitter(multiplier=0.5, max=20.0)  # 0.5, 1, 2, 4 s and up to a second of jitter on each
 
 
@@ -93,34 +91,13 @@ async def fetch(
         Unavailable: it did not work this time; a later call may.
     """
     async with _staging(locate(to)) as staged, _client(client) as http:
-        download = _Download(http, url, partial(_to_file, staged), headers or {}, max_bytes)
-        found = await download.complete(wait, tries, within_s, accept)
+        download = _Download(http, url, staged, headers or {}, max_bytes)
+        await _within(within_s, _with_retries(download.run, wait, tries, what=shown(url)), what=shown(url))
+        found = settle(download.head, download.said_type)
+        if accept is not None and not found.startswith(tuple(accept)):
+            raise FetchFailed(f"{shown(url)} is {found}, wanted {' or '.join(sorted(accept))}", url=shown(url))
         await anyio.to_thread.run_sync(_publish, staged, locate(to))
     return Fetched(uri=to, size_bytes=download.size, sha256=download.digest.hexdigest(), content_type=found)
-
-
-async def fetch_bytes(
-    url: str,
-    *,
-    max_bytes: int,
-    headers: Mapping[str, str] | None = None,
-    accept: Collection[str] | None = None,
-    client: httpx.AsyncClient | None = None,
-    wait: Wait = BACKOFF,
-    tries: int = TRIES,
-    within_s: float = WITHIN_S,
-) -> bytes:
-    """Fetch what is to be worked on before it is stored, and fits into memory. Otherwise like `fetch`."""
-    content = bytearray()
-
-    async def take(chunk: bytes, mode: str) -> None:
-        if mode == "wb":
-            content.clear()
-        content.extend(chunk)
-
-    async with _client(client) as http:
-        await _Download(http, url, take, headers or {}, max_bytes).complete(wait, tries, within_s, accept)
-    return bytes(content)
 
 
 def shown(url: str) -> str:
@@ -140,12 +117,12 @@ def pause_s(planned: float, asked: float | None) -> float:
 
 
 class _Download:
-    """One file on its way, over as many connections as it takes; `write` is given each piece and "wb" or "ab"."""
+    """One file on its way to a local file, over as many connections as it takes."""
 
     def __init__(
-        self, http: httpx.AsyncClient, url: str, write: Write, headers: Mapping[str, str], max_bytes: int
+        self, http: httpx.AsyncClient, url: str, staged: Path, headers: Mapping[str, str], max_bytes: int
     ) -> None:
-        self._http, self._url, self._write = http, url, write
+        self._http, self._url, self._staged = http, url, staged
         self._headers, self._max_bytes = headers, max_bytes
         self._validator: str | None = None  # what names this very content, so that a rest may be asked for
         self._begin()
@@ -156,16 +133,7 @@ class _Download:
         self.digest = hashlib.sha256()
         self.said_type: str | None = None
 
-    async def complete(self, wait: Wait, tries: int, within_s: float, accept: Collection[str] | None) -> str:
-        """Fetch all of it; its content type. Arguments and errors as in `fetch`."""
-        where = shown(self._url)
-        await _within(within_s, _with_retries(self._run, wait, tries, what=where), what=where)
-        found = settle(self.head, self.said_type)
-        if accept is not None and not found.startswith(tuple(accept)):
-            raise FetchFailed(f"{where} is {found}, wanted {' or '.join(sorted(accept))}", url=where)
-        return found
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
         """Fetch all of it, or the rest. Raises _Interrupted, FetchFailed, OutputGone."""
         if self._url.startswith("data:"):
             self._begin()
@@ -224,7 +192,7 @@ class _Download:
 
     async def _take(self, chunk: bytes, mode: str) -> None:
         self._check_size(self.size + len(chunk))
-        await self._write(chunk, mode)
+        await anyio.to_thread.run_sync(_write, self._staged, chunk, mode)
         self.digest.update(chunk)
         self.size += len(chunk)
         self.head = (self.head + chunk[:HEAD_BYTES])[:HEAD_BYTES]
@@ -309,10 +277,6 @@ def _publish(staged: Path, place: Location) -> None:
         place.upload(staged)
     except OSError as error:
         raise Unavailable(f"the storage does not take {place.path}: {error}") from error
-
-
-async def _to_file(path: Path, chunk: bytes, mode: str) -> None:
-    await anyio.to_thread.run_sync(_write, path, chunk, mode)
 
 
 def _write(path: Path, content: bytes, mode: str) -> None:

@@ -63,7 +63,7 @@ def list_deliveries(
     output = output_of(ctx)
     with connect(url) as client:
         found = list(client.deliveries(state=state, provider=provider, job=job, limit=limit))
-    output.result({"deliveries": [item.model_dump(mode="json", exclude={"body", "note"}) for item in found]}, _table(found))
+    output.result({"deliveries": [item.model_dump(mode="json", exclude={"body"}) for item in found]}, _table(found))
 
 
 def show(ctx: typer.Context, delivery: Number, url: Url = None, json: Json = False) -> None:
@@ -74,8 +74,6 @@ def show(ctx: typer.Context, delivery: Number, url: Url = None, json: Json = Fal
     output.note(f"{found.provider}, {local_time(found.received_at)}, {found.state}", style=STYLE.get(found.state, ""))
     if found.problem:
         output.note(found.problem)
-    if found.note:
-        output.note(found.note)
     output.result(found, Text(found.body or ""))
 
 

@@ -174,7 +174,6 @@ class Delivery(_Answer):
     status: str | None = None
     problem: str | None = None
     body: str | None = None  # of `Client.delivery` alone
-    note: str | None = None  # why the body is not there
 
 
 class DeliveryPage(_Answer):

@@ -58,7 +58,6 @@ HEALTH_S = 10.0
 # What `receive` is called with; its calls of one moment go together, with so many bytes of bodies.
 ReceiveArguments = tuple[Delivery, Sequence[JobEvent], NewJob | None]
 RECEIVE_BYTES = 4_000_000
-RECORD_EVENTS = 1000  # of `record`
 
 # Waits between attempts to reach an actor that is gone, in seconds: 0.1 + 0.2 + 0.4 + 0.8 + 1.6 + 3.2 = 6.3.
 RECONNECT_WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
@@ -81,17 +80,6 @@ class MetricsActor:
     async def record(self, events: Sequence[JobEvent], speaker: Speaker | None = None) -> Ack:
         """See Recorder."""
         return await self._recorder.record(events, speaker=speaker)
-
-    @ray.method(concurrency_group="write")
-    async def record_all(self, calls: Sequence[Sequence[JobEvent]]) -> list[Ack | ThornbackError]:
-        """See Recorder: many calls of nobody who speaks, each with its answer or its error."""
-        return list(await asyncio.gather(*map(self._record_one, calls)))
-
-    async def _record_one(self, events: Sequence[JobEvent]) -> Ack | ThornbackError:
-        try:
-            return await self._recorder.record(events)
-        except ThornbackError as error:
-            return error
 
     @ray.method(concurrency_group="write")
     async def create(self, new: NewJob) -> Created:
@@ -198,9 +186,6 @@ class ActorRecorder(Recorder):
         self._receiving: Gatherer[ReceiveArguments, Receipt] = Gatherer(
             self._receive, weigh=_weight, most=RECEIVE_BYTES, rounds=2
         )
-        self._recording: Gatherer[Sequence[JobEvent], Ack] = Gatherer(
-            self._record_all, weigh=len, most=RECORD_EVENTS, rounds=2
-        )
 
     @classmethod
     def connect(cls, settings: Settings) -> ActorRecorder:
@@ -209,14 +194,8 @@ class ActorRecorder(Recorder):
 
     async def record(self, events: Sequence[JobEvent], *, speaker: Speaker | None = None) -> Ack:
         """See Recorder."""
-        if speaker is None:
-            return await self._recording(list(events))
         ack: Ack = await self._call(lambda actor: actor.record.remote(list(events), speaker), CALL_S)
         return ack
-
-    async def _record_all(self, calls: list[Sequence[JobEvent]]) -> Sequence[Ack | ThornbackError]:
-        answers: list[Ack | ThornbackError] = await self._call(lambda actor: actor.record_all.remote(calls), CALL_S)
-        return answers
 
     async def create(self, new: NewJob) -> Created:
         """See Recorder."""

@@ -8,7 +8,6 @@ connection that drops in the middle of an answer would otherwise be repeated as 
 
 from __future__ import annotations
 
-import asyncio
 from urllib.parse import urlsplit
 
 import httpx
@@ -21,8 +20,7 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 # predictions.create of Replicate's client asks for no time-out at all, so these go over every request.
 TIMEOUT = httpx.Timeout(connect=10.0, read=60.0, write=60.0, pool=60.0)
 # A connection that the far side closes as an order goes out on it loses the answer, so none idles for long.
-AT_ONCE = 50
-LIMITS = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=5.0)
+LIMITS = httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=5.0)
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -37,20 +35,17 @@ class Wire(httpx.AsyncBaseTransport):
         """
         self._inner = inner or httpx.AsyncHTTPTransport(limits=LIMITS)
         self._base = httpx.URL(base) if base else None
-        # The pool looks through all that wait in it at each call's begin and end: a hundred orders must wait here.
-        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send and read to the end."""
         request.extensions = {**request.extensions, "timeout": TIMEOUT.as_dict()}
         self._route(request)
         try:
-            async with self._turns:
-                response = await self._inner.handle_async_request(request)
-                try:
-                    body = await response.aread()
-                finally:
-                    await response.aclose()
+            response = await self._inner.handle_async_request(request)
+            try:
+                body = await response.aread()
+            finally:
+                await response.aclose()
         except _NOT_SENT as error:
             raise NoAnswer(_words(error), sent=False) from None
         except (httpx.RequestError, httpx.StreamError) as error:

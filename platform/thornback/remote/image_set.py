@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import tempfile
 from collections import Counter
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Self
 
-from thornback.artifacts.fetch import Fetched, fetch_bytes
+from thornback.artifacts.fetch import Fetched, fetch
 from thornback.artifacts.files import locate
 from thornback.artifacts.layout import image_name, image_uri
 from thornback.datasets import pictures
@@ -34,7 +36,6 @@ MAX_SEED = 2**31
 _ACCEPT = frozenset({"image/"})
 SAY_AGAIN = timedelta(seconds=10)
 _LOST = (ItemStatus.FAILED, ItemStatus.CANCELLED)
-_FETCHES = 16  # at once: each holds a whole file, and a pool with hundreds waiting costs more than the transfers
 _CONVERSIONS = 2  # at once: each holds a whole picture, unpacked
 
 
@@ -45,14 +46,11 @@ class ImageSet:
         self._desk, self._orders, self._book, self._journal = desk, orders, book, journal
         self._make = EventFactory(book.job.id)
         self._config = ImageSetConfig.model_validate(book.job.spec["config"])
-        self._fetching = asyncio.Semaphore(_FETCHES)
         self._converting = asyncio.Semaphore(_CONVERSIONS)
         self._followers: dict[int, Follower] = {}
         self._hopeless: set[int] = set()  # images that no further order would bring
         self._unusable: dict[tuple[int, int], str] = {}  # orders that succeeded for nothing, and why
         self._said_at: datetime | None = None
-        self._telling = asyncio.Lock()
-        self._is_told = True
 
     @classmethod
     async def open(cls, desk: Desk, orders: Orders, book: Book) -> Self:
@@ -196,8 +194,7 @@ class ImageSet:
         since, faults = self._desk.now(), 0
         while True:
             try:
-                async with self._fetching:
-                    return await self._fetch_once(item, uri)
+                return await self._fetch_once(item, uri)
             except Unavailable:
                 faults += 1
                 if self._desk.now() > since + timedelta(seconds=self._desk.pace.fetch_s):
@@ -208,11 +205,18 @@ class ImageSet:
     async def _fetch_once(self, item: ItemState, uri: str) -> Fetched:
         url = await self._address_of(item)
         headers = self._desk.provider.download_headers(url)
-        raw = await fetch_bytes(
-            url, headers=headers, max_bytes=pictures.MAX_FILE_BYTES, accept=_ACCEPT, client=self._desk.http
-        )
-        async with self._converting:
-            content = await asyncio.to_thread(_publish, raw, uri)
+        with tempfile.TemporaryDirectory(prefix="thornback-image-") as folder:
+            raw = Path(folder) / "image"
+            await fetch(
+                url,
+                str(raw),
+                headers=headers,
+                max_bytes=pictures.MAX_FILE_BYTES,
+                accept=_ACCEPT,
+                client=self._desk.http,
+            )
+            async with self._converting:
+                content = await asyncio.to_thread(_publish, raw, uri)
         digest = hashlib.sha256(content).hexdigest()
         return Fetched(uri=uri, size_bytes=len(content), sha256=digest, content_type="image/jpeg")
 
@@ -243,16 +247,6 @@ class ImageSet:
         return int.from_bytes(digest[:4], "big") % MAX_SEED
 
     async def _tell_progress(self) -> None:
-        """Images that come while it is being told are told together by whoever does that."""
-        self._is_told = False
-        if self._telling.locked():
-            return
-        async with self._telling:
-            while not self._is_told:
-                self._is_told = True
-                await self._record_progress()
-
-    async def _record_progress(self) -> None:
         counts = self._counts()
         seq = counts["images_done"] * (self._config.total + 1) + counts["images_failed"] + 1
         now = self._desk.now()
@@ -331,8 +325,8 @@ class ImageSet:
         await self._book.record([event])
 
 
-def _publish(raw: bytes, uri: str) -> bytes:
-    content = pictures.to_jpeg(raw).content
+def _publish(raw: Path, uri: str) -> bytes:
+    content = pictures.to_jpeg(raw.read_bytes()).content
     locate(uri).write_bytes(content)
     return content
 

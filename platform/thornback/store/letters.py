@@ -21,6 +21,10 @@ _inbox = WebhookDelivery.__table__  # type: ignore[attr-defined]
 
 DELETED = "the job was deleted"
 
+# Old deliveries that a commit removes: more than it brings, so that the table shrinks, and never very many.
+_PRUNE_LEAST = 100
+_PRUNE_FACTOR = 2
+
 _IN_CHUNK = 500
 
 _Key = tuple[str, str]  # provider and delivery id as the columns hold them
@@ -100,8 +104,9 @@ def keep_letters(connection: sa.Connection, bulk: BulkWriter, letters: Sequence[
         connection.execute(_REPAIR, repaired)
 
 
-def prune(connection: sa.Connection, *, before: datetime, most: int) -> bool:
+def prune(connection: sa.Connection, *, before: datetime, arrived: int) -> bool:
     """Remove some of the applied deliveries that were received before a time; False where more may be left."""
+    most = max(_PRUNE_LEAST, _PRUNE_FACTOR * arrived)
     old = sa.select(_inbox.c.id).where(_inbox.c.state == "applied", _inbox.c.received_at < before).limit(most)
     numbers = connection.execute(old).scalars().all()
     if numbers:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -13,7 +12,6 @@ from thornback.errors import InvalidInput
 from thornback.jobs.events import EventFactory, JobEvent
 from thornback.metrics.port import Created, NewJob, QueuePlace
 from thornback.store.admit import admit
-from thornback.store.bodies import empty_bodies, first_look
 from thornback.store.bulk import BulkWriter
 from thornback.store.columns import canonical_id
 from thornback.store.guard import store_errors
@@ -26,21 +24,8 @@ __all__ = ["Arrival", "Committed", "StoreWriter"]
 
 KEEP_DELIVERIES = timedelta(days=30)
 
-# How often the inbox is tidied up, and how old what makes another body useless has to be.
-TIDY_EVERY = timedelta(minutes=1)
-SETTLED = timedelta(minutes=1)
-
-# Deliveries that a commit tidies up: more than it brings, so that the table shrinks, and never very many.
-_TIDY_LEAST = 100
-_TIDY_FACTOR = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Tidied:
-    """What has been done for the inbox."""
-
-    at: datetime | None = None  # when nothing was left to do
-    up_to: int | None = None  # the delivery up to which older bodies have been emptied
+# How often old deliveries are looked for.
+PRUNE_EVERY = timedelta(minutes=1)
 
 
 class StoreWriter:
@@ -56,7 +41,7 @@ class StoreWriter:
         """`keep_deliveries`: how long applied deliveries stay in the inbox."""
         self._engine = engine
         self._keep_deliveries = keep_deliveries
-        self._tidied = _Tidied()
+        self._pruned_at: datetime | None = None
         self._cache = StateCache()
         self._last_id = -1
         self.found_id = 0  # the newest event that the last transaction met when it began, whoever wrote it
@@ -72,19 +57,16 @@ class StoreWriter:
             return Committed()
         with self._transaction() as tx:
             committed = tx.commit(admitted, arrivals)
-            tidied = self._tidy_inbox(tx.connection, arrivals) if arrivals else self._tidied
-        self._tidied = tidied
-        return committed
+            if arrivals:
+                self._prune(tx, arrivals)
+            return committed
 
-    def _tidy_inbox(self, connection: sa.Connection, arrivals: Sequence[Arrival]) -> _Tidied:
-        now, before = max(arrival.delivery.received_at for arrival in arrivals), self._tidied
-        if before.at is not None and timedelta(0) <= now - before.at < TIDY_EVERY:
-            return before
-        most = max(_TIDY_LEAST, _TIDY_FACTOR * len(arrivals))
-        is_pruned = prune(connection, before=now - self._keep_deliveries, most=most)
-        after = first_look(connection) if before.up_to is None else before.up_to
-        looked = empty_bodies(connection, after=after, before=now - SETTLED, most=most)
-        return _Tidied(at=now if is_pruned and looked.is_done else before.at, up_to=looked.up_to)
+    def _prune(self, tx: Transaction, arrivals: Sequence[Arrival]) -> None:
+        now = max(arrival.delivery.received_at for arrival in arrivals)
+        if self._pruned_at is not None and timedelta(0) <= now - self._pruned_at < PRUNE_EVERY:
+            return
+        if prune(tx.connection, before=now - self._keep_deliveries, arrived=len(arrivals)):
+            self._pruned_at = now
 
     def discard(self, delivery_id: int) -> None:
         """Remove a dead letter. Unknown numbers and applied deliveries are left alone."""

@@ -69,13 +69,8 @@ async def get_delivery(context: Context, delivery_id: RowId) -> DeliveryDetail:
 
 @router.post(f"{PREFIX}/deliveries/{{delivery_id}}/replay", summary="Use a webhook again")
 async def replay_delivery(context: Context, delivery_id: RowId) -> ReceiptOut:
-    """Interpret a delivery again with what is known now; a dead letter that means something is applied.
-
-    409 for one whose body is not kept.
-    """
+    """Interpret a delivery again with what is known now; a dead letter that means something is applied."""
     row = await context.read(lambda store: store.delivery(delivery_id))
-    if inbox.is_emptied(row):
-        raise Conflict(f"delivery {delivery_id} cannot be used again. {inbox.EMPTIED}")
     return inbox.receipt(await context.receiver.replay(inbox.again(row)))
 
 

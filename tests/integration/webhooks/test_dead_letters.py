@@ -140,23 +140,6 @@ async def test_a_dead_letter_is_used_once_its_order_is_known(provider: Provider)
     assert (used["id"], used["state"], used["item"]) == (number, "applied", 1)
 
 
-async def test_of_an_emptied_body_it_is_said_why(provider: Provider) -> None:
-    job_id = await provider.ordered(kind="image_set", provider_id="p9")
-    await provider.replicate(
-        {"id": "p9", "status": "processing", "input": {}, "output": None}, job=job_id, item=1, order=1
-    )
-    (row,) = provider.inbox()
-    kept = (await provider.client.get(f"{DELIVERIES}/{row.id}")).json()
-    assert (json.loads(kept["body"])["id"], kept["note"]) == ("p9", None)
-    await provider.platform.recorder.delete(job_id)
-    gone = (await provider.client.get(f"{DELIVERIES}/{row.id}")).json()
-    assert gone["body"] == ""
-    assert "not kept" in gone["note"]
-    again = await provider.client.post(f"{DELIVERIES}/{row.id}/replay")
-    assert again.status_code == 409
-    assert "not kept" in again.text
-
-
 async def test_only_dead_letters_can_be_discarded(provider: Provider) -> None:
     await provider.replicate(b"rubbish")
     await provider.replicate(succeeded())

@@ -12,7 +12,7 @@ from tenacity import wait_none
 
 from tests.fixtures.s3 import S3Server
 from tests.fixtures.web import Answer, Web, WebRequest, web_server
-from thornback.artifacts.fetch import Fetched, fetch, fetch_bytes, pause_s, shown
+from thornback.artifacts.fetch import Fetched, fetch, pause_s, shown
 from thornback.artifacts.files import join, locate
 from thornback.errors import FetchFailed, OutputGone, Unavailable
 
@@ -80,24 +80,6 @@ async def test_what_cannot_be_joined_starts_anew(web: Web, tmp_path: Path, secon
     done = await fetch(f"{web.url}/one", str(tmp_path / "one"), wait=AT_ONCE)
     assert (tmp_path / "one").read_bytes() == PNG
     assert (done.size_bytes, done.sha256) == (len(PNG), hashlib.sha256(PNG).hexdigest())
-
-
-@pytest.mark.parametrize("tag", ["v1", "v2"])
-async def test_what_stays_in_memory_is_joined_or_begun_anew_as_well(web: Web, tag: str) -> None:
-    cut = Answer(headers={"ETag": '"v1"'}, body=PNG[:2000], claims=len(PNG))
-    span = f"bytes 2000-{len(PNG) - 1}/{len(PNG)}"
-    rest = Answer(status=206, headers={"ETag": '"v1"', "Content-Range": span}, body=PNG[2000:])
-    web.answers(cut, rest if tag == "v1" else Answer(headers={"ETag": '"v2"'}, body=PNG[::-1]))
-    whole = await fetch_bytes(f"{web.url}/one", max_bytes=len(PNG), wait=AT_ONCE)
-    assert whole == (PNG if tag == "v1" else PNG[::-1])
-
-
-async def test_what_stays_in_memory_is_checked_as_well(web: Web) -> None:
-    web.answers(Answer(body=PNG), Answer(body=b"<html></html>"))
-    with pytest.raises(FetchFailed, match="more than"):
-        await fetch_bytes(f"{web.url}/one", max_bytes=len(PNG) - 1)
-    with pytest.raises(FetchFailed, match="text/html"):
-        await fetch_bytes(f"{web.url}/one", max_bytes=len(PNG), accept={"image/"})
 
 
 async def test_without_a_strong_etag_nothing_is_joined(web: Web, tmp_path: Path) -> None:
