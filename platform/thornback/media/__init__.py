@@ -1,0 +1,1 @@
+"""From a video to frames: fetch, look, find scenes, pick frames, judge them."""

@@ -1,0 +1,1 @@
+"""Reaching addresses that others name: what may be reached, and what may not."""
