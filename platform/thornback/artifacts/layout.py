@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
 
 from thornback.artifacts.files import join
 
+MODEL_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+
 _UNFIT = re.compile(r"[^\w.-]+")
+_FIT_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DIGEST_AT_END = re.compile(r"_[0-9a-f]{10}$")
 
 
 def images_uri(storage: str, job_id: str) -> str:
@@ -34,5 +40,44 @@ def storage_key(storage: str, uri: str) -> str:
 
 
 def uploads_uri(storage: str) -> str:
-    """The folder of datasets that people sent."""
-    return join(storage, "datasets")
+    """The folder of what people sent."""
+    return join(storage, "uploads")
+
+
+def loras_uri(storage: str, user: str | None, job_id: str) -> str:
+    """The folder of all versions that a job made: `loras/{userId}/{jobId}`."""
+    return join(storage, "loras", user_key(user), job_id)
+
+
+def lora_uri(storage: str, user: str | None, job_id: str, version: int) -> str:
+    """The folder of one version, with `MODEL_FILE` and `CONFIG_FILE`: `loras/{userId}/{jobId}/v{version}`."""
+    return join(loras_uri(storage, user, job_id), f"v{version}")
+
+
+def dataset_uri(storage: str, user: str | None, job_id: str) -> str:
+    """The folder of a dataset made from a video, with `images/` and `captions/`: `datasets/{userId}/{jobId}`."""
+    return join(storage, "datasets", user_key(user), job_id)
+
+
+def temp_root(storage: str) -> str:
+    """The folder of all that may be deleted a day after it was written."""
+    return join(storage, "temp")
+
+
+def temp_uri(storage: str, job_id: str) -> str:
+    """Where a job keeps what only it needs, and only while it runs: `temp/{jobId}`."""
+    return join(temp_root(storage), job_id)
+
+
+def user_key(user: str | None) -> str:
+    """A user's name as one part of a key: itself where it fits, else what fits of it and ten digits of its SHA-256.
+
+    Two users never share a key: a name that looks like the second form gets digits of its own. Jobs of nobody
+    lie under `local`, as do those of a user of that name.
+    """
+    if not user:
+        return "local"
+    if _FIT_USER.fullmatch(user) and not _DIGEST_AT_END.search(user):
+        return user
+    stem = re.sub(r"[^A-Za-z0-9.-]+", "_", user).strip("._-")[:48] or "user"
+    return f"{stem}_{hashlib.sha256(user.encode()).hexdigest()[:10]}"
