@@ -93,6 +93,7 @@ class JobSummary(Wire):
     submission_id: str | None
     celery_task_id: str | None
     retry_of: str | None
+    parent_id: str | None = Field(description="The job that this one is a part of.")
     error_message: str | None
     failure: FailureReason | None
     created_at: datetime

@@ -205,7 +205,7 @@ def image_url(job_id: str, item: int) -> str:
 
 def provider(job: JobState) -> str | None:
     """Who runs a job, None where it is this cluster."""
-    return None if job.backend == "ray" else job.backend
+    return None if job.runner == "ray" else job.runner
 
 
 def _stored_image(event: StreamEvent) -> str | None:
@@ -276,6 +276,7 @@ def _summary_fields(job: JobState, queue: QueuePlace | None, now: datetime) -> d
         "submission_id": job.submission_id,
         "celery_task_id": job.submission_id,
         "retry_of": job.retry_of,
+        "parent_id": job.parent_id,
         "error_message": job.error_message,
         "failure": job.failure,
         "created_at": job.created_at,

@@ -63,6 +63,7 @@ def list_jobs(
     name: Annotated[str | None, typer.Option(help="Part of the name")] = None,
     user: Annotated[str | None, typer.Option()] = None,
     kind: Annotated[str | None, typer.Option()] = None,
+    parent: Annotated[str | None, typer.Option(help="Parts of this job; `none`: parts of no other")] = None,
     sort: Annotated[
         str, typer.Option(help="created_at, name, status, progress or priority; with - downwards")
     ] = "-created_at",
@@ -73,7 +74,7 @@ def list_jobs(
     """List jobs, the newest first."""
     output = output_of(ctx)
     filters: dict[str, Any] = {"status": [item.value for item in status] if status else None, "name": name}
-    filters |= {"user": user, "kind": kind, "sort": sort}
+    filters |= {"user": user, "kind": kind, "parent": parent, "sort": sort}
     with connect(url) as client:
         jobs = list(client.list(limit=limit, **filters))
     output.result(

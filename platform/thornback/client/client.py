@@ -136,7 +136,7 @@ class Client:
         return JobDetail.model_validate(self._call("GET", f"{JOBS}/{job_id}"))
 
     def page(self, *, limit: int = 50, offset: int = 0, cursor: str | None = None, **filters: Any) -> JobPage:
-        """Some jobs; filters are status (one or several), kind, name, user, sort."""
+        """Some jobs; filters are status (one or several), kind, name, user, parent, sort."""
         params = {"limit": limit, "offset": offset, "cursor": cursor, **filters}
         if cursor is not None:
             del params["offset"]

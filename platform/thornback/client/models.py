@@ -49,6 +49,7 @@ class Job(_Answer):
     attempt: int = 0
     submission_id: str | None = None
     retry_of: str | None = None
+    parent_id: str | None = None
     cancel_requested: bool = False
 
     current_epoch: int = 0

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from thornback.artifacts.files import locate
 from thornback.artifacts.layout import images_uri
 from thornback.backends.port import Backend, BackendState, Phase, Survey, job_of, submission_id
+from thornback.dispatch import family
 from thornback.dispatch.absent import NOTHING, AbsentBackend
 from thornback.dispatch.diagnose import Diagnosis, diagnose
 from thornback.dispatch.supervise import Step, attempt_of, is_launched
@@ -39,11 +41,22 @@ _RESTARTED = Diagnosis(
 )
 
 
+class PartsReader(Protocol):
+    """The part of the store that is read here."""
+
+    def parts(self, job_id: str) -> list[JobState]:
+        """The jobs that are parts of this one. Blocks."""
+        ...
+
+
 class Care:
     """Carries out steps. Its own memory is only about when to do something again."""
 
-    def __init__(self, *, recorder: Recorder, settings: Settings, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, *, recorder: Recorder, reader: PartsReader, settings: Settings, now: Callable[[], datetime]
+    ) -> None:
         self._recorder = recorder
+        self._reader = reader
         self._settings = settings
         self._now = now
         self._stopped_at: dict[str, datetime] = {}  # by submission id
@@ -156,6 +169,9 @@ class Care:
         except OSError as error:
             raise BackendError(f"the files of the job cannot be deleted: {error}", job_id=job.id) from error
         await backend.forget(job)
+        parts = family.deletions(await asyncio.to_thread(self._reader.parts, job.id), at=self._now())
+        if parts:
+            await self._recorder.record(parts)
         self._purged[job.id] = job, self._now()
         await self._recorder.delete(job.id)
         log.info("deleted", job_id=job.id)
@@ -195,7 +211,7 @@ class Care:
             if self._now() > at + LINGER:
                 del self._purged[job_id]
             elif (
-                any((job_of(key) or ("", 0))[0] == job_id for key in survey.submissions) and job.backend == backend.name
+                any((job_of(key) or ("", 0))[0] == job_id for key in survey.submissions) and job.runner == backend.name
             ):
                 await backend.forget(job)
 

@@ -16,8 +16,9 @@ from datetime import datetime
 from typing import Any, NoReturn, Protocol
 
 from thornback.backends.port import Backend, BackendState, Phase, Survey, submission_id
+from thornback.dispatch import family
 from thornback.dispatch.admission import Admission
-from thornback.dispatch.care import Care
+from thornback.dispatch.care import Care, PartsReader
 from thornback.dispatch.supervise import Step, attempt_of, is_launched, next_step
 from thornback.errors import ThornbackError
 from thornback.jobs.events import EventKind
@@ -50,7 +51,7 @@ _WAKING = frozenset(
 _UNKNOWN = BackendState(phase=Phase.UNKNOWN)
 
 
-class ActiveJobs(Protocol):
+class ActiveJobs(PartsReader, Protocol):
     """The part of the store that the dispatcher reads."""
 
     def active(self) -> list[JobState]:
@@ -85,7 +86,7 @@ class Dispatcher:
         self._interval_s = settings.dispatch_interval_s
         self._grace_s = settings.cancel_grace_s
         self._now = now
-        self._care = Care(recorder=recorder, settings=settings, now=now)
+        self._care = Care(recorder=recorder, reader=reader, settings=settings, now=now)
         self._admission = Admission(recorder=recorder, settings=settings, care=self._care, now=now)
         self._wake = asyncio.Event()
         self._ticks = 0
@@ -123,21 +124,30 @@ class Dispatcher:
         # After the backends: a driver commits its end before it exits, so an exit that was seen there
         # finds its event here.
         jobs = await asyncio.to_thread(self._reader.active)
+        orphans = family.ends(jobs, at=self._now())
+        if orphans:
+            await self._recorder.record(orphans)  # the next look sees to them
+            self._restless = True
         known = {job.id for job in jobs}
         self._care.keep_only(known)
         self._admission.keep_only(known)
         places: dict[str, QueuePlace] = {}
         self._counts = {"waiting": 0, "running": 0}
         for name, survey in self._surveys.items():
-            mine = [job for job in jobs if job.backend == name]
+            mine = [job for job in jobs if job.runner == name and not self._lacks_backend(job)]
             places |= await self._look_after(mine, self._backends[name], survey)
-        absent = [job for job in jobs if job.backend not in self._backends]
+        absent = [job for job in jobs if self._lacks_backend(job)]
         await asyncio.gather(*(self._take_absent(job) for job in absent))
         if places != self._places and len(self._surveys) == len(self._backends):
             await self._recorder.set_queue(places)
             self._places = places
         self._ticks += 1
         self._last_tick = self._now()
+
+    def _lacks_backend(self, job: JobState) -> bool:
+        """True where it cannot be seen to here. A job of several steps is not begun without the one it needs later."""
+        wanted = {job.runner} if is_launched(job) else {job.runner, job.backend}
+        return not wanted <= self._backends.keys()
 
     def health(self) -> dict[str, Any]:
         """How the dispatcher is doing, JSON-ready; `ok` is False where the last look failed or is long ago."""

@@ -19,7 +19,7 @@ from thornback.jobs.status import FailureReason
 class EventKind(StrEnum):
     """What happened. The comment names what `data` holds."""
 
-    CREATED = "created"  # spec, user, retry_of, resume_from
+    CREATED = "created"  # spec, user, retry_of, resume_from, parent_id
     PENDING = "pending"  # attempt, reason, position
     SCHEDULED = "scheduled"  # attempt, submission_id
     STARTED = "started"  # attempt, restart
@@ -88,6 +88,7 @@ class EventFactory:
         at: datetime,
         retry_of: str | None = None,
         resume_from: str | None = None,
+        parent_id: str | None = None,
     ) -> JobEvent:
         """`spec` is the validated specification with its defaults filled in."""
         return self._event(
@@ -99,6 +100,7 @@ class EventFactory:
             user=user,
             retry_of=retry_of,
             resume_from=resume_from,
+            parent_id=parent_id,
         )
 
     def cancel_requested(self, *, user: str, at: datetime, delete: bool = False) -> JobEvent:

@@ -70,6 +70,7 @@ def _created(job: JobState, event: JobEvent) -> JobState:
         spec=spec,
         retry_of=event.data.get("retry_of"),
         resume_from=event.data.get("resume_from"),
+        parent_id=event.data.get("parent_id"),
         created_at=event.at,
         total_epochs=config.get("epochs") or 0,
         model_architecture=config.get("model_architecture") or config.get("base_model"),

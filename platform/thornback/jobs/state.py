@@ -12,6 +12,9 @@ from thornback.jobs.status import FailureReason, JobStatus
 # The metrics of the job row itself, as the source's table has them.
 HEADLINE_METRICS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate")
 
+# Kinds whose driver runs on the cluster and gives the training itself to a job of its own, on `backend`.
+MANY_STEPS = frozenset({"video_lora"})
+
 # A row that ends an epoch counts as later than every batch of that epoch.
 END_OF_EPOCH = 2**31 - 1
 
@@ -69,6 +72,7 @@ class JobState:
     priority: int = 0
     spec: Mapping[str, Any] = field(default_factory=dict)
     retry_of: str | None = None
+    parent_id: str | None = None  # the job that this one is a part of
     resume_from: str | None = None
     created_at: datetime | None = None
     total_epochs: int = 0
@@ -119,6 +123,11 @@ class JobState:
         if self.mark.phase >= PHASE_RUNNING:
             return JobStatus.RUNNING
         return JobStatus.PENDING if self.mark.phase == PHASE_PENDING else JobStatus.QUEUED
+
+    @property
+    def runner(self) -> str:
+        """The backend whose queue it stands in; the parts of a job of several steps may run elsewhere."""
+        return "ray" if self.kind in MANY_STEPS else self.backend
 
     @property
     def waits_for(self) -> str | None:

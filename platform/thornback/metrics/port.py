@@ -66,6 +66,7 @@ class NewJob:
     at: datetime
     retry_of: str | None = None
     resume_from: str | None = None
+    parent_id: str | None = None  # the job that this one is a part of
     idempotency_key: str | None = None
     request_hash: str | None = None  # of the body; compared when the key comes again
 

@@ -199,7 +199,7 @@ class Tracker:
                 await self._adopt(job.id)
 
     def _is_ours(self, job: JobState) -> bool:
-        return job.backend == self.name and job.final is None and job.mark.phase >= PHASE_SCHEDULED
+        return job.runner == self.name and job.final is None and job.mark.phase >= PHASE_SCHEDULED
 
     async def _adopt(self, job_id: str) -> Followed | None:
         """Begin to follow; None where the job has ended or is none of ours."""
@@ -208,7 +208,7 @@ class Tracker:
             return followed
         book = await Book.open(self._desk, job_id)
         # another call may have been quicker while the database was read
-        if job_id in self._followed or book.is_over or book.job.backend != self.name:
+        if job_id in self._followed or book.is_over or book.job.runner != self.name:
             return self._followed.get(job_id)
         followed = self._followed[job_id] = Followed(book)
         followed.task = asyncio.create_task(self._keep_running(followed), name=f"follow {job_id}")

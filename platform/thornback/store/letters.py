@@ -163,7 +163,16 @@ def _creation(new: NewJob | None) -> list[JobEvent]:
     if new is None:
         return []
     make = EventFactory(new.job_id)
-    return [make.created(new.spec, user=new.user, at=new.at, retry_of=new.retry_of, resume_from=new.resume_from)]
+    return [
+        make.created(
+            new.spec,
+            user=new.user,
+            at=new.at,
+            retry_of=new.retry_of,
+            resume_from=new.resume_from,
+            parent_id=new.parent_id,
+        )
+    ]
 
 
 def _known(connection: sa.Connection, keys: Iterable[_Key]) -> Mapping[_Key, Any]:

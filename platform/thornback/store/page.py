@@ -31,6 +31,7 @@ SORTS: Mapping[str, sa.ColumnElement[Any]] = {
     "priority": _jobs.c.priority,
 }
 MAX_LIMIT = 1000
+NO_PARENT = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class JobQuery:
     kind: str | None = None
     name: str | None = None  # part of the name, in any case
     user: str | None = None
+    parent: str | None = None  # id of the job whose parts are wanted; NO_PARENT: those that are no part of another
     sort: str = "-created_at"  # one of SORTS, descending after a minus
     limit: int = 50
     offset: int = 0
@@ -141,6 +143,18 @@ def conditions(query: JobQuery) -> list[sa.ColumnElement[bool]]:
         found.append(_jobs.c.kind == clean_text(query.kind))
     if query.user is not None:
         found.append(_jobs.c.user == clean_text(query.user))
+    if query.parent is not None:
+        found.append(_parent(query.parent))
     if query.name:
         found.append(_jobs.c.name_key.contains(name_key(query.name), autoescape=True))
     return found
+
+
+def _parent(wanted: str) -> sa.ColumnElement[bool]:
+    column: sa.ColumnElement[str | None] = _jobs.c.parent_id
+    if wanted == NO_PARENT:
+        return column.is_(None)
+    parent_id = canonical_id(wanted)
+    if parent_id is None:
+        raise InvalidInput.field("parent", f"must be the id of a job, or {NO_PARENT}")
+    return column == parent_id

@@ -8,6 +8,7 @@ from typing import Any
 from thornback.jobs.state import HEADLINE_METRICS, JobState
 from thornback.store.admit import clean_text
 from thornback.store.cells import cut, number_cell, text_cell, whole_cell
+from thornback.store.columns import canonical_id
 from thornback.store.state_codec import encode_state
 
 _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,6 +29,7 @@ def job_columns(job: JobState) -> dict[str, Any]:
         "priority": job.priority,
         "tags": dict(job.spec.get("tags", {})),
         "retry_of": cut(job.retry_of, 64),
+        "parent_id": None if job.parent_id is None else canonical_id(job.parent_id),
         "resume_from": cut(job.resume_from),
         "config": without_nul(job.spec.get("config", {})),
         "model_architecture": cut(job.model_architecture, 100),
@@ -77,7 +79,7 @@ def _what_it_measured(job: JobState) -> dict[str, Any]:
 
 def _at_the_provider(job: JobState) -> dict[str, Any]:
     config = job.spec.get("config", {})
-    elsewhere = None if job.backend == "ray" else job.backend
+    elsewhere = None if job.runner == "ray" else job.runner
     return {
         "input_images_url": text_cell(job.fact("input_images_url")),
         "trigger_word": text_cell(job.fact("trigger_word"), 255),

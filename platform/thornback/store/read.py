@@ -104,6 +104,13 @@ class StoreReader:
         with self._snapshot() as connection:
             return [decode_state(data) for data in connection.execute(statement).scalars()]
 
+    def parts(self, job_id: str) -> list[JobState]:
+        """The jobs that are parts of this one, oldest first; none for an unknown job."""
+        statement = sa.select(_jobs.c.state).where(_jobs.c.parent_id == _known(job_id))
+        with self._snapshot() as connection:
+            found = connection.execute(statement.order_by(_jobs.c.created_at, _jobs.c.id)).scalars()
+            return [decode_state(data) for data in found]
+
     def metrics(
         self,
         job_id: str,

@@ -21,6 +21,7 @@ _PLAIN = (
     "user",
     "priority",
     "retry_of",
+    "parent_id",
     "resume_from",
     "total_epochs",
     "model_architecture",

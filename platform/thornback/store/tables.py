@@ -60,6 +60,7 @@ class TrainingJob(Table, table=True):
         sa.Index("ix_training_jobs_priority", "priority", "id"),
         sa.Index("ix_training_jobs_is_active", "is_active", "created_at", "id"),
         sa.Index("ix_training_jobs_queue_position", "queue_position"),
+        sa.Index("ix_training_jobs_parent_id", "parent_id", "created_at", "id"),
         sa.Index("ix_training_jobs_trigger_word", "trigger_word"),
         sa.Index("ix_training_jobs_completed_at", sa.desc(sa.column("completed_at"))),
         # what trainings of one trainer took, the newest first
@@ -76,6 +77,7 @@ class TrainingJob(Table, table=True):
     tags: dict[str, str] = _json()
     retry_of: str | None = _text(64)
     resume_from: str | None = _text()
+    parent_id: str | None = Field(default=None, sa_type=Uuid, nullable=True)  # no foreign key: either may go first
 
     status: str = _of(SortedText)
     reason: str | None = _text()
@@ -296,3 +298,56 @@ class WebhookDelivery(Table, table=True):
     body: str = _text(nullable=False)
     problem: str | None = _text()
     state: str = _text(20, nullable=False)  # applied, dead
+
+
+class Model(Table, table=True):
+    """A model that is trained again and again."""
+
+    __tablename__: ClassVar[str] = "models"
+    __table_args__ = (sa.UniqueConstraint("user", "name"),)
+
+    id: int | None = Field(default=None, sa_column=sa.Column(BigId, primary_key=True))
+    user: str = _text(255, nullable=False)
+    name: str = _text(255, nullable=False)
+    created_at: datetime = _time(nullable=False)
+    newest: int = 0  # the greatest number that was ever given; a number is not given again
+
+
+class ModelVersion(Table, table=True):
+    """One version: it is here when its files are whole."""
+
+    __tablename__: ClassVar[str] = "model_versions"
+    __table_args__ = (
+        sa.PrimaryKeyConstraint("model_id", "version"),
+        sa.UniqueConstraint("model_id", "job_id"),
+        sa.Index("ix_model_versions_job_id", "job_id"),
+    )
+
+    model_id: int = Field(sa_column=sa.Column(BigId, sa.ForeignKey("models.id", ondelete="CASCADE"), nullable=False))
+    version: int
+    job_id: str = _of(Uuid)  # no foreign key: a version that is in use outlives its job
+    key: str = _text(nullable=False)  # of the weights, below the storage
+    size_bytes: int = Field(sa_type=sa.BigInteger())
+    sha256: str = _text(64, nullable=False)
+    created_at: datetime = _time(nullable=False)
+    config: dict[str, Any] = _json()
+    lineage: dict[str, Any] = _json()
+    notes: str = _text(nullable=False)
+
+
+class ModelAlias(Table, table=True):
+    """A name for one version of a model, e.g. production."""
+
+    __tablename__: ClassVar[str] = "model_aliases"
+    __table_args__ = (
+        sa.PrimaryKeyConstraint("model_id", "alias"),
+        sa.ForeignKeyConstraint(
+            ["model_id", "version"], ["model_versions.model_id", "model_versions.version"], ondelete="CASCADE"
+        ),
+    )
+
+    model_id: int = Field(sa_type=BigId)
+    alias: str = _text(100, nullable=False)
+    version: int
+    set_at: datetime = _time(nullable=False)
+    set_by: str = _text(255, nullable=False)

@@ -84,7 +84,14 @@ class StoreWriter:
         if canonical_id(new.job_id) != new.job_id:
             raise InvalidInput.field("job_id", f"{new.job_id!r} is not a UUID")
         factory = EventFactory(new.job_id)
-        event = factory.created(new.spec, user=new.user, at=new.at, retry_of=new.retry_of, resume_from=new.resume_from)
+        event = factory.created(
+            new.spec,
+            user=new.user,
+            at=new.at,
+            retry_of=new.retry_of,
+            resume_from=new.resume_from,
+            parent_id=new.parent_id,
+        )
         admitted = admit(event)
         if admitted is None:
             raise InvalidInput.field("spec", "is not a complete job specification")

@@ -68,6 +68,10 @@ async def list_jobs(
     kind: Annotated[str | None, Query(max_length=50)] = None,
     name: Annotated[str | None, Query(max_length=255, description="Part of the name, in any case.")] = None,
     user: Annotated[str | None, Query(max_length=255)] = None,
+    parent: Annotated[
+        str | None,
+        Query(max_length=36, description="Id of a job: the jobs that are parts of it; `none`: parts of no other."),
+    ] = None,
     sort: Annotated[Sort, Query(description="With a minus: the greatest first.")] = "-created_at",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
@@ -81,6 +85,7 @@ async def list_jobs(
         kind=kind,
         name=name,
         user=user,
+        parent=parent,
         sort=sort,
         limit=limit,
         offset=offset,

@@ -71,7 +71,7 @@ class World:
             if submission.task is not None and submission.state.phase.is_alive:
                 await until(lambda name=submission.id: name in self._orders)  # type: ignore[misc]
 
-    async def create(self, name: str, *, user: str = "ada", **choices: Any) -> str:
+    async def create(self, name: str, *, user: str = "ada", parent: str | None = None, **choices: Any) -> str:
         """A new job; `choices` are fields of the spec (max_retries, priority) or of its config."""
         body: dict[str, Any] = {"job_name": name, "config": {"accelerator": "cpu"}}
         for key, value in choices.items():
@@ -79,7 +79,7 @@ class World:
         spec = parse_spec(body).model_dump(mode="json")
         self.now += timedelta(milliseconds=1)
         job_id = str(uuid.uuid4())
-        await self.recorder.create(NewJob(job_id=job_id, spec=spec, user=user, at=self.now))
+        await self.recorder.create(NewJob(job_id=job_id, spec=spec, user=user, at=self.now, parent_id=parent))
         return job_id
 
     async def running(self, name: str, **choices: Any) -> str:
