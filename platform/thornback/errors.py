@@ -156,6 +156,12 @@ class FetchFailed(ThornbackError):
     code = "fetch_failed"
 
 
+class AddressRefused(FetchFailed):
+    """An address that may not be reached: private, of another scheme or port, or written to deceive."""
+
+    code = "address_refused"
+
+
 class OutputGone(FetchFailed):
     """The file is there no longer; hosted trainers delete their results after about an hour."""
 

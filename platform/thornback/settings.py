@@ -16,6 +16,7 @@ from thornback.errors import SettingsError
 
 DEFAULT_HOME = Path("~/.thornback")
 ENV_PREFIX = "THORNBACK_"
+DEFAULT_FETCH_PORTS = (80, 443, 8080, 8443)
 
 
 def _absolute(path: Path) -> Path:
@@ -120,6 +121,16 @@ class Settings(BaseSettings):
     dataset_max_bytes: Annotated[
         int, Field(ge=1024, description="Greatest ZIP of pictures, uploaded or made for a provider; and all it holds.")
     ] = 2 << 30
+    uploads: Annotated[
+        AbsolutePath | None,
+        Field(
+            description="A folder for uploads that are not whole yet; empty: uploads in home. API replicas on several "
+            "machines need one folder that all of them see, on a file system whose locks hold between machines."
+        ),
+    ] = None
+    upload_keep_hours: Annotated[
+        float, Field(gt=0, le=8760, description="An unfinished upload is removed so long after its last byte.")
+    ] = 24.0
     provider_slots: Annotated[
         dict[str, int], Field(description='Jobs at once at each provider, e.g. {"replicate": 4}; 10 where not named.')
     ] = {}
@@ -143,6 +154,45 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, description="Applied webhooks are kept for so long; dead letters until somebody deletes them."),
     ] = 30.0
+
+    fetch_allow: Annotated[
+        str,
+        Field(
+            description="Hosts and networks that addresses of users and providers may lead to though they are not "
+            "public, with commas, e.g. minio.internal,10.1.0.0/16,127.0.0.1:8099."
+        ),
+    ] = ""
+    fetch_ports: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=65_535)], ...],
+        Field(description="The ports that such addresses may name; a host above is allowed all of its own."),
+    ] = DEFAULT_FETCH_PORTS
+    allow_local_paths: Annotated[
+        bool | None,
+        Field(
+            description="Whether a video may be named by its path on the machine that works on it; empty: where the "
+            "API listens on loopback alone."
+        ),
+    ] = None
+    video_max_bytes: Annotated[int, Field(ge=1024, description="Greatest file of a video.")] = 20 << 30
+    video_max_seconds: Annotated[float, Field(gt=0, description="Longest video.")] = 4 * 3600.0
+    video_max_pixels: Annotated[int, Field(ge=1024, description="Greatest picture of a video: width by height.")] = (
+        8192 * 4320
+    )
+    video_fetch_s: Annotated[float, Field(gt=0, description="A video that is not here after so long is given up.")] = (
+        3600.0
+    )
+    media_cache: Annotated[
+        AbsolutePath | None,
+        Field(
+            description="Videos and what was found in them, on each machine that works on such; empty: media in home."
+        ),
+    ] = None
+    media_cache_max_bytes: Annotated[
+        int, Field(ge=0, description="From here on what was not used for longest is deleted of them.")
+    ] = 50 << 30
+    disk_floor_bytes: Annotated[
+        int, Field(ge=0, description="So much of the disk is left free by videos and what is made of them.")
+    ] = 2 << 30
 
     alerts: Annotated[
         list[AlertRule],

@@ -31,6 +31,12 @@ STATUS: Mapping[str, int] = {
     "job_not_found": 404,
     "method_not_allowed": 405,
     "conflict": 409,
+    "bad_header": 400,
+    "upload_gone": 410,
+    "unsupported_tus_version": 412,
+    "upload_locked": 423,
+    "checksum_mismatch": 460,
+    "storage_full": 507,
     "job_is_final": 409,
     "job_is_active": 409,
     "idempotency_conflict": 409,
@@ -41,6 +47,7 @@ STATUS: Mapping[str, int] = {
     "unknown_host": 421,
     "invalid_input": 422,
     "invalid_data": 422,
+    "address_refused": 422,
     "weights_unavailable": 422,
     "internal": 500,
     "invalid_settings": 500,
@@ -58,6 +65,8 @@ STATUS: Mapping[str, int] = {
     "too_many_streams": 503,
 }
 
+# Statuses of the tus protocol that HTTP itself does not know.
+_TITLES: Mapping[int, str] = {460: "Checksum Mismatch"}
 _CODE_BY_STATUS = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 _log = get_logger("api")
 
@@ -123,7 +132,7 @@ def problem_response(
         headers.setdefault("Retry-After", str(RETRY_AFTER_S))
     body = dict(details or {}) | {
         "type": f"urn:thornback:problem:{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": _TITLES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "code": code,
