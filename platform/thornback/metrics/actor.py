@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import ray
@@ -17,6 +18,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from thornback.errors import BackendError, ThornbackError, Unavailable
 from thornback.jobs.events import JobEvent
 from thornback.jobs.state import JobState
+from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.log import configure_logging
 from thornback.metrics.gather import Gatherer
 from thornback.metrics.port import (
@@ -113,6 +115,31 @@ class MetricsActor:
     async def delete(self, job_id: str) -> None:
         """See Recorder."""
         await self._recorder.delete(job_id)
+
+    @ray.method(concurrency_group="write")
+    async def plan_version(self, user: str, model: str, job_id: str) -> VersionPlan:
+        """See Recorder."""
+        return await self._recorder.plan_version(user=user, model=model, job_id=job_id)
+
+    @ray.method(concurrency_group="write")
+    async def register_version(self, new: NewVersion) -> VersionPlan:
+        """See Recorder."""
+        return await self._recorder.register_version(new)
+
+    @ray.method(concurrency_group="write")
+    async def set_alias(self, user: str, model: str, alias: str, version: int | None, by: str, at: datetime) -> None:
+        """See Recorder."""
+        await self._recorder.set_alias(user=user, model=model, alias=alias, version=version, by=by, at=at)
+
+    @ray.method(concurrency_group="write")
+    async def note_version(self, user: str, model: str, version: int, notes: str) -> None:
+        """See Recorder."""
+        await self._recorder.note_version(user=user, model=model, version=version, notes=notes)
+
+    @ray.method(concurrency_group="write")
+    async def delete_version(self, user: str, model: str, version: int) -> None:
+        """See Recorder."""
+        await self._recorder.delete_version(user=user, model=model, version=version)
 
     @ray.method(concurrency_group="poll")
     async def poll(self, cursor: int, timeout_s: float, limit: int) -> Page:
@@ -231,6 +258,28 @@ class ActorRecorder(Recorder):
     async def delete(self, job_id: str) -> None:
         """See Recorder."""
         await self._call(lambda actor: actor.delete.remote(job_id), CALL_S)
+
+    async def plan_version(self, *, user: str, model: str, job_id: str) -> VersionPlan:
+        """See Recorder."""
+        plan: VersionPlan = await self._call(lambda actor: actor.plan_version.remote(user, model, job_id), CALL_S)
+        return plan
+
+    async def register_version(self, new: NewVersion) -> VersionPlan:
+        """See Recorder."""
+        plan: VersionPlan = await self._call(lambda actor: actor.register_version.remote(new), CALL_S)
+        return plan
+
+    async def set_alias(self, *, user: str, model: str, alias: str, version: int | None, by: str, at: datetime) -> None:
+        """See Recorder."""
+        await self._call(lambda actor: actor.set_alias.remote(user, model, alias, version, by, at), CALL_S)
+
+    async def note_version(self, *, user: str, model: str, version: int, notes: str) -> None:
+        """See Recorder."""
+        await self._call(lambda actor: actor.note_version.remote(user, model, version, notes), CALL_S)
+
+    async def delete_version(self, *, user: str, model: str, version: int) -> None:
+        """See Recorder."""
+        await self._call(lambda actor: actor.delete_version.remote(user, model, version), CALL_S)
 
     async def health(self) -> RecorderHealth:
         """See Recorder."""

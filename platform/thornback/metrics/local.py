@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import Engine
 
 from thornback.jobs.events import JobEvent
 from thornback.jobs.state import JobState
+from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.metrics.calls import OperationCall, ReceiveCall, RecordCall
 from thornback.metrics.committer import Committer
 from thornback.metrics.feed import Feed
@@ -37,6 +38,8 @@ from thornback.store.admit import admit
 from thornback.store.engine import open_engine
 from thornback.store.read import StoreReader
 from thornback.store.write import Arrival, Committed, StoreWriter
+
+T = TypeVar("T")
 
 # How long a health check waits for the database before it says that there is no answer.
 PING_S = 1.0
@@ -119,21 +122,11 @@ class LocalRecorder(Recorder):
 
     async def discard(self, delivery_id: int) -> None:
         """See Recorder."""
-
-        def run() -> tuple[None, None]:
-            self._writer.discard(delivery_id)
-            return None, None
-
-        await asyncio.wrap_future(self._committer.operate(OperationCall(run=run)))
+        await self._operate(lambda: self._writer.discard(delivery_id))
 
     async def set_queue(self, places: Mapping[str, QueuePlace]) -> None:
         """See Recorder."""
-
-        def run() -> tuple[None, None]:
-            self._writer.set_queue(places)
-            return None, None
-
-        await asyncio.wrap_future(self._committer.operate(OperationCall(run=run)))
+        await self._operate(lambda: self._writer.set_queue(places))
 
     async def delete(self, job_id: str) -> None:
         """See Recorder."""
@@ -147,6 +140,28 @@ class LocalRecorder(Recorder):
         """See Recorder."""
         row = await asyncio.to_thread(self._reader.job, job_id)
         return row.state
+
+    async def plan_version(self, *, user: str, model: str, job_id: str) -> VersionPlan:
+        """See Recorder."""
+        return await self._operate(lambda: self._writer.plan_version(user=user, model=model, job_id=job_id))
+
+    async def register_version(self, new: NewVersion) -> VersionPlan:
+        """See Recorder."""
+        return await self._operate(lambda: self._writer.register_version(new))
+
+    async def set_alias(self, *, user: str, model: str, alias: str, version: int | None, by: str, at: datetime) -> None:
+        """See Recorder."""
+        await self._operate(
+            lambda: self._writer.set_alias(user=user, model=model, alias=alias, version=version, by=by, at=at)
+        )
+
+    async def note_version(self, *, user: str, model: str, version: int, notes: str) -> None:
+        """See Recorder."""
+        await self._operate(lambda: self._writer.note_version(user=user, model=model, version=version, notes=notes))
+
+    async def delete_version(self, *, user: str, model: str, version: int) -> None:
+        """See Recorder."""
+        await self._operate(lambda: self._writer.delete_version(user=user, model=model, version=version))
 
     async def poll(self, cursor: int, *, timeout_s: float, limit: int = 1000) -> Page:
         """See Recorder."""
@@ -186,6 +201,12 @@ class LocalRecorder(Recorder):
             subscribers=len(self._waiters),
             details=details,
         )
+
+    async def _operate(self, work: Callable[[], T]) -> T:
+        """Work of the writer that brings no events."""
+        call = OperationCall(run=lambda: (work(), None))
+        answer: T = await asyncio.wrap_future(self._committer.operate(call))
+        return answer
 
     def _restart_feed(self, cursor: int) -> None:
         with self._feed_lock:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from thornback.jobs.events import Attempt, EventKind, JobEvent
 from thornback.jobs.state import JobState
+from thornback.jobs.versions import NewVersion, VersionPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +187,41 @@ class Recorder(Protocol):
 
     async def delete(self, job_id: str) -> None:
         """Remove a job's rows and leave a tombstone event. Unknown ids are no error."""
+        ...
+
+    async def plan_version(self, *, user: str, model: str, job_id: str) -> VersionPlan:
+        """The version of the model that the job has made, or the number that is the next; nothing is reserved.
+
+        Raises as `register_version` does.
+        """
+        ...
+
+    async def register_version(self, new: NewVersion) -> VersionPlan:
+        """Make a version known where its number is the next one; else say which is, and change nothing.
+
+        A job makes one version: where it has made it already, that one is the answer, so that a repeat
+        does nothing.
+
+        Raises:
+            InvalidInput: no name of a model, or figures that no file has.
+            JobNotFound: the job has been deleted.
+            Conflict: the job is being deleted, or is a version of another model.
+        """
+        ...
+
+    async def set_alias(self, *, user: str, model: str, alias: str, version: int | None, by: str, at: datetime) -> None:
+        """Let an alias of a model point at a version; None takes it away.
+
+        Raises InvalidInput, NotFound, and Conflict where the version's job is being deleted.
+        """
+        ...
+
+    async def note_version(self, *, user: str, model: str, version: int, notes: str) -> None:
+        """Replace the notes of a version. Raises NotFound, InvalidInput."""
+        ...
+
+    async def delete_version(self, *, user: str, model: str, version: int) -> None:
+        """Remove a version's row; its files are the caller's. Unknown ones are no error. Raises VersionInUse."""
         ...
 
     async def health(self) -> RecorderHealth:

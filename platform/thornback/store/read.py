@@ -12,6 +12,7 @@ from thornback.errors import JobNotFound
 from thornback.jobs.events import EventKind
 from thornback.jobs.items import ItemState, ItemStatus
 from thornback.jobs.state import JobState
+from thornback.jobs.versions import ModelVersion
 from thornback.metrics.port import QueuePlace, StreamEvent
 from thornback.store.admit import clean_text
 from thornback.store.columns import canonical_id
@@ -30,6 +31,7 @@ from thornback.store.page import JobPage, JobQuery, JobRow, Order, conditions
 from thornback.store.rows import LOG_FIELDS, METRIC_COLUMNS, LogChunk, MetricRow, join_values
 from thornback.store.state_codec import decode_state
 from thornback.store.tables import JobEventRow, JobLog, TrainingJob, TrainingMetric
+from thornback.store.versions import read_kept_versions
 
 __all__ = ["DeliveryPage", "DeliveryRow", "JobPage", "JobQuery", "JobRow", "LogChunk", "MetricRow", "StoreReader"]
 
@@ -258,6 +260,11 @@ class StoreReader:
         """
         with self._snapshot() as connection:
             return read_durations(connection, provider, trainer, limit=_bounded(limit))
+
+    def kept_versions(self, job_id: str) -> tuple[ModelVersion, ...]:
+        """The model versions of a job that stay when it is deleted: an alias points at them, or a job names them."""
+        with self._snapshot() as connection:
+            return read_kept_versions(connection, job_id)
 
     def latest_event_id(self) -> int:
         """The id of the newest event, 0 where there is none."""

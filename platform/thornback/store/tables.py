@@ -313,14 +313,13 @@ class Model(Table, table=True):
     newest: int = 0  # the greatest number that was ever given; a number is not given again
 
 
-class ModelVersion(Table, table=True):
-    """One version: it is here when its files are whole."""
+class ModelVersionRow(Table, table=True):
+    """One version: it is here when its files are whole. A job makes one, so that two never share files."""
 
     __tablename__: ClassVar[str] = "model_versions"
     __table_args__ = (
         sa.PrimaryKeyConstraint("model_id", "version"),
-        sa.UniqueConstraint("model_id", "job_id"),
-        sa.Index("ix_model_versions_job_id", "job_id"),
+        sa.UniqueConstraint("job_id"),
     )
 
     model_id: int = Field(sa_column=sa.Column(BigId, sa.ForeignKey("models.id", ondelete="CASCADE"), nullable=False))

@@ -31,6 +31,7 @@ from thornback.store.tables import (
     TrainingJob,
     TrainingMetric,
 )
+from thornback.store.versions import delete_versions_of
 
 _jobs = TrainingJob.__table__  # type: ignore[attr-defined]
 _events = JobEventRow.__table__  # type: ignore[attr-defined]
@@ -153,6 +154,7 @@ class Transaction:
         exists = self.connection.execute(sa.select(_jobs.c.id).where(_jobs.c.id == job_id)).first()
         if exists is None:
             return Committed()
+        delete_versions_of(self.connection, job_id)
         for column in _OF_A_JOB:
             self.connection.execute(sa.delete(column.table).where(column == job_id))
         empty_letters(self.connection, job_id)

@@ -10,7 +10,9 @@ import sqlalchemy as sa
 
 from thornback.errors import InvalidInput
 from thornback.jobs.events import EventFactory, JobEvent
+from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.metrics.port import Created, NewJob, QueuePlace
+from thornback.store import versions
 from thornback.store.admit import admit
 from thornback.store.bulk import BulkWriter
 from thornback.store.columns import canonical_id
@@ -117,6 +119,31 @@ class StoreWriter:
             return Committed()
         with self._transaction() as tx:
             return tx.delete(known, datetime.now(UTC))
+
+    def plan_version(self, *, user: str, model: str, job_id: str) -> VersionPlan:
+        """See `versions.plan_version`; asked of the writer, so that it is never behind."""
+        with self._transaction() as tx:
+            return versions.plan_version(tx.connection, user=user, model=model, job_id=job_id)
+
+    def register_version(self, new: NewVersion) -> VersionPlan:
+        """See `versions.register_version`."""
+        with self._transaction() as tx:
+            return versions.register_version(tx.connection, new)
+
+    def set_alias(self, *, user: str, model: str, alias: str, version: int | None, by: str, at: datetime) -> None:
+        """See `versions.set_alias`."""
+        with self._transaction() as tx:
+            versions.set_alias(tx.connection, user=user, model=model, alias=alias, version=version, by=by, at=at)
+
+    def note_version(self, *, user: str, model: str, version: int, notes: str) -> None:
+        """See `versions.note_version`."""
+        with self._transaction() as tx:
+            versions.note_version(tx.connection, user=user, model=model, version=version, notes=notes)
+
+    def delete_version(self, *, user: str, model: str, version: int) -> None:
+        """See `versions.delete_version`."""
+        with self._transaction() as tx:
+            versions.delete_version(tx.connection, user=user, model=model, version=version)
 
     def latest_event_id(self) -> int:
         """The id of the newest event, 0 where there is none."""

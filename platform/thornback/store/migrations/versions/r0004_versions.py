@@ -64,10 +64,9 @@ def _create_versions() -> None:
         sa.Column("lineage", _json, nullable=False),
         sa.Column("notes", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("model_id", "version", name="pk_model_versions"),
-        sa.UniqueConstraint("model_id", "job_id", name="uq_model_versions_model_id_job_id"),
+        sa.UniqueConstraint("job_id", name="uq_model_versions_job_id"),
         sa.ForeignKeyConstraint(["model_id"], ["models.id"], ondelete="CASCADE", name="fk_model_versions_model_id"),
     )
-    op.create_index("ix_model_versions_job_id", "model_versions", ["job_id"])
 
 
 def _create_aliases() -> None:
