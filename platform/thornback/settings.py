@@ -84,6 +84,12 @@ class Settings(BaseSettings):
         float, Field(ge=0, description="A running job may end by itself for so long before it is stopped.")
     ] = 5.0
     max_running_jobs: Annotated[int, Field(ge=1, description="The rest waits in the queue.")] = 100
+    max_pipelines: Annotated[
+        int, Field(ge=1, description="Pipelines from videos at once, the rest waits; each driver takes about 150 MB.")
+    ] = 32
+    video_slots: Annotated[
+        int, Field(ge=1, description="Of them, how many may fetch, analyse and store at once on a machine.")
+    ] = 4
     replicate_api_token: Annotated[
         str | None,
         Field(

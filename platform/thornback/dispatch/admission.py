@@ -44,7 +44,11 @@ class Admission:
         self._care = care
         self._now = now
         self._since = now()
-        self._limits = Limits(max_running=settings.max_running_jobs, growth=_growth(settings.cluster_limits))
+        self._limits = Limits(
+            max_running=settings.max_running_jobs,
+            max_light=settings.max_pipelines,
+            growth=_growth(settings.cluster_limits),
+        )
         self._granted: dict[str, datetime] = {}  # by user
         self._requests: dict[tuple[str, bool], ResourceRequest] = {}  # a spec never changes
         self._wanted: dict[str, tuple[Resources, ...]] = {}  # asked of the autoscaler, by backend

@@ -26,6 +26,7 @@ class Limits:
     """Bounds that are not the cluster's present size."""
 
     max_running: int
+    max_light: int = 100  # jobs that take no cores and no GPU, because their parts do; they count by themselves
     growth: Resources | None = None  # what an autoscaling cluster can grow to; None: it cannot grow
 
 
@@ -84,7 +85,7 @@ class _Table:
         self._impossible: dict[str, str] = {}
         self._pending: dict[str, str] = {}
         self._asked = False
-        self._wanted = [job.bundle for job in running for _ in range(job.workers)]
+        self._wanted = [job.bundle for job in running for _ in range(job.workers) if not _is_light(job.bundle)]
 
     def seat(self, job: Waiting, now: datetime) -> None:
         """Start the job, or find out why it waits."""
@@ -93,8 +94,8 @@ class _Table:
             self._impossible[job.job_id] = reasons.impossible(job, self._nodes, self._limits.growth)
         elif job.not_before is not None and job.not_before > now:
             self._pending[job.job_id] = reasons.RESTING
-        elif len(self._running) >= self._limits.max_running:
-            self._pending[job.job_id] = reasons.crowded(self._limits.max_running)
+        elif (crowd := self._crowd(job)) is not None:
+            self._pending[job.job_id] = crowd
         elif self._free.holds(job.bundle, width) and not self._would_delay(job):
             self._start_job(job)
         else:
@@ -114,10 +115,21 @@ class _Table:
             wanted=tuple(self._wanted) if self._asked else (),
         )
 
+    def _crowd(self, job: Waiting) -> str | None:
+        """What a bound of the settings makes it wait for.
+
+        Light jobs wait for their own parts, so the two must never stand in each other's way.
+        """
+        running = sum(_is_light(other.bundle) == _is_light(job.bundle) for other in self._running)
+        if _is_light(job.bundle):
+            return reasons.crowded_with_light(self._limits.max_light) if running >= self._limits.max_light else None
+        return reasons.crowded(self._limits.max_running) if running >= self._limits.max_running else None
+
     def _start_job(self, job: Waiting) -> None:
         workers = self._take(job.bundle, job.request.workers)
         self._start.append(job.job_id)
-        self._wanted.extend([job.bundle] * workers)
+        if not _is_light(job.bundle):
+            self._wanted.extend([job.bundle] * workers)
         self._running.append(
             Running(job_id=job.job_id, name=job.name, user=job.user, bundle=job.bundle, workers=workers, holds=False)
         )
@@ -165,6 +177,10 @@ class _Table:
         wanted = [*self._wanted, *[job.bundle] * job.request.min_workers]
         if self._limits.growth is not None and _within(sum(wanted, Resources()), self._limits.growth):
             self._wanted, self._asked = wanted, True
+
+
+def _is_light(bundle: Resources) -> bool:
+    return bundle.cpus <= PRECISION and bundle.gpus <= PRECISION
 
 
 def _within(resources: Resources, limit: Resources) -> bool:

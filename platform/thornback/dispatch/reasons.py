@@ -105,6 +105,11 @@ def crowded(limit: int) -> str:
     return f"waiting for one of {limit} running jobs to end (THORNBACK_MAX_RUNNING_JOBS)"
 
 
+def crowded_with_light(limit: int) -> str:
+    """The bound for jobs that take no cores is reached."""
+    return f"waiting for one of {limit} running pipelines to end (THORNBACK_MAX_PIPELINES)"
+
+
 RESTING = "the last attempt to start it failed; it is tried again in a moment"
 
 

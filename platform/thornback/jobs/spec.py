@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from thornback.errors import InvalidInput
 from thornback.jobs.convnext import TrainingConfig
 from thornback.jobs.image_set import ImageSetConfig
 from thornback.jobs.lora import RemoteLoraConfig
 from thornback.jobs.own_lora import LoraConfig
+from thornback.jobs.video_lora import VideoLoraConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +119,55 @@ class ImageSetSpec(RemoteSpecBase):
     config: ImageSetConfig
 
 
+# A driver that only waits and passes on; its stages take cores by themselves, and its training is a job of its own.
+_NO_CORES = ResourceRequest(workers=1, min_workers=1, cpus=0.0, gpus=0.0)
+
+# Stands for a dataset that does not exist yet.
+_LATER = "dataset.zip"
+
+
+class VideoLoraSpec(JobSpecBase):
+    """Make a version of a LoRA from a video. `backend` trains; the stages before and after it run on this cluster."""
+
+    kind: Literal["video_lora"]
+    backend: Literal["fal", "replicate", "ray"] = "fal"
+    config: VideoLoraConfig
+
+    @property
+    def total_epochs(self) -> int:
+        """None are told."""
+        return 0
+
+    def resources(self, *, cluster_has_gpu: bool) -> ResourceRequest:
+        """Nothing: it must not hold what its own training waits for."""
+        return _NO_CORES
+
+    def training(self, dataset: str) -> LoraSpec | RemoteLoraSpec:
+        """The job that trains. Raises pydantic's ValidationError."""
+        model = LoraSpec if self.backend == "ray" else RemoteLoraSpec
+        body = {
+            "kind": "lora",
+            "backend": self.backend,
+            "job_name": f"{self.job_name[:240]} (training)",
+            "priority": self.priority,
+            "max_retries": self.max_retries,
+            "tags": self.tags,
+            "config": self.config.training_config(self.backend, dataset),
+        }
+        return model.model_validate(body)
+
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> Self:
+        self.config.check_backend(self.backend)
+        try:
+            self.training(_LATER)
+        except ValidationError as error:
+            raise ValueError(f"this cannot be trained: {invalid_input(error).message}") from None
+        return self
+
+
 # The union of all kinds and what runs them.
-JobSpec = ConvNextSpec | LoraSpec | RemoteLoraSpec | ImageSetSpec
+JobSpec = ConvNextSpec | LoraSpec | RemoteLoraSpec | ImageSetSpec | VideoLoraSpec
 
 DEFAULT_KIND = "convnext"
 
@@ -131,6 +179,9 @@ SPECS: Mapping[tuple[str, str], type[JobSpec]] = {
     ("lora", "ray"): LoraSpec,
     ("lora", "replicate"): RemoteLoraSpec,
     ("lora", "fal"): RemoteLoraSpec,
+    ("video_lora", "fal"): VideoLoraSpec,
+    ("video_lora", "replicate"): VideoLoraSpec,
+    ("video_lora", "ray"): VideoLoraSpec,
 }
 
 

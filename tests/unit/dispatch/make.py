@@ -65,6 +65,7 @@ def decide(
     *,
     busy: Sequence[Running] = (),
     max_running: int = 100,
+    max_light: int = 100,
     growth: Resources | None = None,
     granted: Mapping[str, datetime] | None = None,
 ) -> Decision:
@@ -74,6 +75,6 @@ def decide(
         waiting=jobs,
         running=busy,
         nodes=nodes,
-        limits=Limits(max_running=max_running, growth=growth),
+        limits=Limits(max_running=max_running, max_light=max_light, growth=growth),
         granted=granted or {},
     )

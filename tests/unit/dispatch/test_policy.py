@@ -205,3 +205,33 @@ class TestGrowth:
     def test_beyond_the_limit_is_impossible(self) -> None:
         decision = decide([waiting("a", gpus=1, workers=5)], [node(4)], growth=self.LIMIT)
         assert decision.impossible == {"a": "needs 5 workers with 1 CPU and 1 GPU each; the cluster can grow to 4 GPUs"}
+
+
+def test_a_job_without_cores_starts_on_a_full_cluster_and_holds_nobody_up() -> None:
+    pipeline = waiting("pipeline", cpus=0, age=2)
+    decision = decide([pipeline, waiting("big", cpus=4, age=3), waiting("small")], [node(4, free=(0, 0))])
+
+    assert decision.start == ("pipeline",)
+    assert set(decision.pending) == {"big", "small"}
+
+
+def test_jobs_without_cores_have_a_bound_of_their_own() -> None:
+    pipelines = [waiting("p1", cpus=0, age=3), waiting("p2", cpus=0, age=2)]
+    busy = [running("p0", cpus=0, holds=False)]
+    decision = decide([*pipelines, waiting("training")], [node(4)], busy=busy, max_running=1, max_light=2)
+
+    assert decision.start == ("p1", "training")  # as many pipelines as may, and their trainings beside them
+    assert decision.pending == {"p2": "waiting for one of 2 running pipelines to end (THORNBACK_MAX_PIPELINES)"}
+
+
+def test_nobody_asks_a_cluster_to_grow_for_jobs_without_cores() -> None:
+    busy = [running("p0", cpus=0, holds=False)]
+    decision = decide(
+        [waiting("p1", cpus=0, age=2), waiting("training", cpus=2)],
+        [node(1)],
+        busy=busy,
+        growth=Resources(8, 0),
+    )
+
+    assert decision.start == ("p1",)
+    assert decision.wanted == (Resources(2, 0),)
