@@ -7,7 +7,7 @@ The format: eight bytes with the length of the header (little endian), the heade
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -49,20 +49,32 @@ def data_offset(path: Path) -> int:
         return _LENGTH_BYTES + int.from_bytes(file.read(_LENGTH_BYTES), "little")
 
 
-def _parse(path: Path) -> dict[str, Any] | None:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-        if not 2 <= length <= min(MAX_HEADER_BYTES, size - _LENGTH_BYTES):
-            return None
-        try:
-            header = json.loads(file.read(length))
-        except (ValueError, RecursionError):
-            return None
+def whole_header(read: Callable[[int, int], bytes], size: int) -> dict[str, Any] | None:
+    """The header of a file of `size` bytes, `__metadata__` included; None where it is no whole safetensors file.
+
+    `read(first, length)` gives bytes of the file, wherever it lies; nothing is asked but the header.
+    """
+    length = int.from_bytes(read(0, _LENGTH_BYTES), "little")
+    if not 2 <= length <= min(MAX_HEADER_BYTES, size - _LENGTH_BYTES):
+        return None
+    try:
+        header = json.loads(read(_LENGTH_BYTES, length))
+    except (ValueError, RecursionError):
+        return None
     if not isinstance(header, dict):
         return None
     tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
     return header if _fill(tensors, size - _LENGTH_BYTES - length) else None
+
+
+def _parse(path: Path) -> dict[str, Any] | None:
+    with path.open("rb") as file:
+
+        def read(first: int, length: int) -> bytes:
+            file.seek(first)
+            return file.read(length)
+
+        return whole_header(read, path.stat().st_size)
 
 
 def _fill(tensors: Mapping[str, Any], size: int) -> bool:

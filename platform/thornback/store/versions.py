@@ -274,8 +274,8 @@ def _version(row: Any, names: Iterable[str]) -> ModelVersion:
 
 
 _all = _versions.alias()
-_LATEST = sa.select(sa.func.max(_all.c.version)).where(_all.c.model_id == _versions.c.model_id).scalar_subquery()
+LATEST_NUMBER = sa.select(sa.func.max(_all.c.version)).where(_all.c.model_id == _versions.c.model_id).scalar_subquery()
 # A version with its model's name and owner, and the number that is the latest of that model.
-VERSION_ROW = sa.select(_versions, _models.c.user, _models.c.name, _LATEST.label("latest")).join(
+VERSION_ROW = sa.select(_versions, _models.c.user, _models.c.name, LATEST_NUMBER.label("latest")).join(
     _models, _models.c.id == _versions.c.model_id
 )
