@@ -186,6 +186,12 @@ class ProviderUnavailable(Unavailable):
     code = "provider_unavailable"
 
 
+class StorageUnavailable(Unavailable, OSError):
+    """The storage of files does not answer or refuses; an OSError too, as a broken disk raises one."""
+
+    code = "storage_unavailable"
+
+
 class StoreUnavailable(Unavailable):
     """The database does not answer or cannot be written."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from serve_apps.api.problems import RangeNotSatisfiable
-from thornback.artifacts.files import CHUNK_BYTES, FileEntry, Location
+from thornback.artifacts.files import FileEntry, Location
 
 _RANGE = re.compile(r"^bytes=(\d{0,19})-(\d{0,19})$")
 
@@ -41,15 +41,6 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
     return first, last - first + 1
 
 
-def read_part(place: Location, first: int, length: int) -> Iterator[bytes]:
-    """`length` bytes from `first` on, in pieces."""
-    with place.fs.open_input_file(place.path) as file:
-        file.seek(first)
-        while length > 0 and (chunk := file.read(min(CHUNK_BYTES, length))):
-            length -= len(chunk)
-            yield bytes(chunk)
-
-
 def tar_stream(folder: Location, files: Sequence[FileEntry]) -> Iterator[bytes]:
     """A folder as a tar archive, made while it is sent."""
     for entry in files:
@@ -57,7 +48,7 @@ def tar_stream(folder: Location, files: Sequence[FileEntry]) -> Iterator[bytes]:
         info.size = entry.size_bytes
         info.mtime = int(entry.modified_at.timestamp()) if entry.modified_at else 0
         yield info.tobuf(tarfile.PAX_FORMAT)
-        yield from read_part(folder / entry.path, 0, entry.size_bytes)
+        yield from (folder / entry.path).read_range(0, entry.size_bytes)
         yield bytes(-entry.size_bytes % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)
 

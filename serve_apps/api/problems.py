@@ -39,6 +39,7 @@ STATUS: Mapping[str, int] = {
     "storage_full": 507,
     "job_is_final": 409,
     "job_is_active": 409,
+    "version_in_use": 409,
     "idempotency_conflict": 409,
     "training_stopped": 409,
     "body_too_large": 413,
@@ -61,6 +62,7 @@ STATUS: Mapping[str, int] = {
     "output_gone": 502,
     "provider_unavailable": 503,
     "unavailable": 503,
+    "storage_unavailable": 503,
     "store_unavailable": 503,
     "too_many_streams": 503,
 }

@@ -86,7 +86,7 @@ class ClipSource:
             return locate(path)
         if self._place is None:
             self._place = locate(self._root)
-        return Location(self._place.fs, posixpath.normpath(posixpath.join(self._place.path, path)))
+        return self._place.at(posixpath.normpath(posixpath.join(self._place.path, path)))
 
 
 def resample(wave: NDArray[np.float32], rate: int, target: int) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Header, Path, Response
 
 from serve_apps.api import views
 from serve_apps.api.context import ApiContext, Context
-from serve_apps.api.files import disposition, parse_range, read_part, tar_stream
+from serve_apps.api.files import disposition, parse_range, tar_stream
 from serve_apps.api.schemas import ArtifactList
 from serve_apps.api.sse import LiveResponse
 from thornback.artifacts.files import Location, locate
@@ -89,7 +89,7 @@ def _file(place: Location, artifact: Artifact, rest: str, byte_range: str | None
     if part:
         headers["Content-Range"] = f"bytes {first}-{first + length - 1}/{size}"
     return LiveResponse(
-        read_part(place, first, length),
+        place.read_range(first, length),
         status_code=206 if part else 200,
         media_type="image/png" if is_picture else "application/octet-stream",
         headers=headers,
@@ -112,7 +112,7 @@ def _find(artifacts: Iterable[Artifact], name: str) -> tuple[Artifact, str]:
 def _inside_run(context: ApiContext, job_id: str, artifact: Artifact) -> Location:
     """Where the artifact lies. Raises NotFound for one that a run keeps elsewhere."""
     root, place = locate(context.settings.run_uri(job_id)), locate(artifact.uri)
-    if root.fs.type_name != place.fs.type_name or not _is_inside(place, root):
+    if not place.is_beside(root) or not _is_inside(place, root):
         raise NotFound(f"artifact {artifact.name} is kept outside the run folder, at {artifact.uri}")
     if not place.exists():
         raise NotFound(f"the file of artifact {artifact.name} is gone")
@@ -125,6 +125,6 @@ def _is_inside(place: Location, folder: Location) -> bool:
 
 def _real(place: Location) -> str:
     """The path with links and dots resolved, as far as its file system has them."""
-    if place.fs.type_name == "local":
+    if place.is_local:
         return str(LocalPath(place.path).resolve())
     return posixpath.normpath(place.path)
