@@ -108,6 +108,11 @@ class Rig:
             job = self.job(job_id)
         return job
 
+    def place(self, job_id: str) -> int | None:
+        """Of a waiting job in line; None before the dispatcher has written it down."""
+        queue = self.reader.job(job_id).queue
+        return None if queue is None else queue.position
+
     def exists(self, job_id: str) -> bool:
         """True while the job has a row."""
         try:

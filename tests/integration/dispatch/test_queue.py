@@ -20,8 +20,9 @@ async def test_a_job_waits_with_its_reason_and_place_and_starts_when_resources_f
     assert job.reason == "waiting for 2 CPUs: 3 of 4 in use by 'first'"
     job = await rig.until(small, lambda job: job.status is JobStatus.PENDING)
     assert job.reason == "waiting for 1 CPU behind jobs that come first"
-    places = [rig.reader.job(job_id).queue for job_id in (big, small)]
-    assert [place.position if place else None for place in places] == [1, 2]
+    # the places are written after the reasons
+    await rig.until(small, lambda _: rig.place(small) is not None)
+    assert [rig.place(big), rig.place(small)] == [1, 2]
 
     open_gate(tmp_path)
     for job_id in (first.id, big, small):
