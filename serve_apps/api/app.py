@@ -34,6 +34,7 @@ from serve_apps.api.routes import (
     reports,
     seed,
     socket,
+    uploads,
     webhooks,
     wishes,
 )
@@ -73,7 +74,7 @@ def create_app(
         trackers=trackers,
     )
     app = _bare_app(context)
-    made = (jobs, wishes, items, remote, seed, metrics, logs, artifacts, events, kinds, image_sets, datasets)
+    made = (jobs, wishes, items, remote, seed, metrics, logs, artifacts, events, kinds, image_sets, datasets, uploads)
     # webhooks come thick and fast; what stands first is found soonest
     for noun in (webhooks, *made, providers, reports, alerts, health):
         app.include_router(noun.router, responses=openapi.PROBLEM)

@@ -28,6 +28,7 @@ SIGNED_PATHS = frozenset(
 
 # Too large for memory; the route counts the bytes itself.
 STREAMED_PATHS = frozenset({"/api/v1/datasets"})
+STREAMED_BELOW = "/api/v1/uploads/"
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -66,7 +67,7 @@ class Guard:
             await _refuse(scope, receive, send, *refusal)
             return
         has_body = scope["type"] == "http" and scope["method"] not in SAFE_METHODS
-        if has_body and scope["path"] not in STREAMED_PATHS:
+        if has_body and not _is_streamed(scope["path"]):
             most = self._webhook_max_bytes if is_signed else MAX_BODY_BYTES
             try:
                 body = await _read_body(scope, receive, most)
@@ -97,6 +98,10 @@ class Guard:
         if _without_default_port(origin) in {_strip_port(origin, name) for name in own if name}:
             return None
         return "cross_origin", f"a page of {origin} asked for this; only pages of this server may"
+
+
+def _is_streamed(path: str) -> bool:
+    return path in STREAMED_PATHS or path.startswith(STREAMED_BELOW)
 
 
 def _is_loopback(name: str) -> bool:
