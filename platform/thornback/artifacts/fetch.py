@@ -23,20 +23,23 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 from thornback.artifacts.content_type import HEAD_BYTES, settle
 from thornback.artifacts.files import Location, locate
 from thornback.errors import FetchFailed, OutputGone, Unavailable
+from thornback.net.client import TIMEOUT, GuardedClient
+from thornback.net.rules import PUBLIC_ONLY, AddressRules
 
 MAX_BYTES = 20 << 30  # the greatest checkpoints of hosted trainers are a few GB
 TRIES = 5
 MAX_REDIRECTS = 5
 LONGEST_WAIT_S = 60.0
 WITHIN_S = 3600.0  # a server that trickles is given up then
-TIMEOUT = httpx.Timeout(30.0, read=60.0)
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _GONE = frozenset({404, 410})
+_ENCODINGS = frozenset({"identity", "gzip", "deflate"})  # others grow a thousandfold and more with each byte
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"^bytes (\d{1,19})-\d{1,19}/(\d{1,19}|\*)$")
 
 Wait = Callable[[RetryCallState], float]
+Tell = Callable[[int, int | None], None]  # bytes that are here, and of how many where that is known
 BACKOFF: Wait = wait_exponential_jitter(multiplier=0.5, max=20.0)  # 0.5, 1, 2, 4 s and up to a second of jitter on each
 
 
@@ -48,6 +51,11 @@ class Fetched:
     size_bytes: int
     sha256: str  # hex
     content_type: str  # by its bytes
+    etag: str | None = None  # what its server calls this content, strong or weak
+
+
+class Unchanged(Exception):
+    """The server still has what the caller has already."""
 
 
 class _Interrupted(Exception):
@@ -65,7 +73,10 @@ async def fetch(
     headers: Mapping[str, str] | None = None,
     max_bytes: int = MAX_BYTES,
     accept: Collection[str] | None = None,
-    client: httpx.AsyncClient | None = None,
+    client: GuardedClient | None = None,
+    rules: AddressRules = PUBLIC_ONLY,
+    etag: str | None = None,
+    tell: Tell | None = None,
     wait: Wait = BACKOFF,
     tries: int = TRIES,
     within_s: float = WITHIN_S,
@@ -81,23 +92,34 @@ async def fetch(
         max_bytes: more than that is refused as soon as it shows.
         accept: beginnings of content types, e.g. `{"image/"}`, checked against the file's bytes; None takes all.
         client: to share connections; one without headers of its own, for those would go to every host.
+        rules: what may be reached where no client is given; a client has its own.
+        etag: of what the caller has already.
+        tell: called with each piece; what it raises ends the transfer.
         wait: how long between two tries; a server's Retry-After is obeyed on top, up to a minute.
         tries: how often in all.
         within_s: how long all tries may take together.
 
     Raises:
+        Unchanged: it is what `etag` names.
         OutputGone: the server has it no longer, or never had it.
+        AddressRefused: the address, or one that it redirects to, may not be reached.
         FetchFailed: refused, too large, of another type, or not what its length promised.
         Unavailable: it did not work this time; a later call may.
     """
-    async with _staging(locate(to)) as staged, _client(client) as http:
-        download = _Download(http, url, staged, headers or {}, max_bytes)
+    async with _staging(locate(to)) as staged, _client(client, rules) as http:
+        download = _Download(http, url, staged, headers or {}, max_bytes, etag=etag, tell=tell)
         await _within(within_s, _with_retries(download.run, wait, tries, what=shown(url)), what=shown(url))
         found = settle(download.head, download.said_type)
         if accept is not None and not found.startswith(tuple(accept)):
             raise FetchFailed(f"{shown(url)} is {found}, wanted {' or '.join(sorted(accept))}", url=shown(url))
         await anyio.to_thread.run_sync(_publish, staged, locate(to))
-    return Fetched(uri=to, size_bytes=download.size, sha256=download.digest.hexdigest(), content_type=found)
+    return Fetched(
+        uri=to,
+        size_bytes=download.size,
+        sha256=download.digest.hexdigest(),
+        content_type=found,
+        etag=download.etag,
+    )
 
 
 def shown(url: str) -> str:
@@ -120,10 +142,21 @@ class _Download:
     """One file on its way to a local file, over as many connections as it takes."""
 
     def __init__(
-        self, http: httpx.AsyncClient, url: str, staged: Path, headers: Mapping[str, str], max_bytes: int
+        self,
+        http: GuardedClient,
+        url: str,
+        staged: Path,
+        headers: Mapping[str, str],
+        max_bytes: int,
+        *,
+        etag: str | None,
+        tell: Tell | None,
     ) -> None:
         self._http, self._url, self._staged = http, url, staged
         self._headers, self._max_bytes = headers, max_bytes
+        self._known_etag, self._tell = etag, tell
+        self.etag: str | None = None
+        self._expected: int | None = None
         self._validator: str | None = None  # what names this very content, so that a rest may be asked for
         self._begin()
 
@@ -149,7 +182,7 @@ class _Download:
     @asynccontextmanager
     async def _answer(self) -> AsyncIterator[httpx.Response]:
         """The answer behind all redirects, its body unread."""
-        url, headers = _allowed(self._url), dict(self._headers)
+        url, headers = _read(self._url), dict(self._headers)
         first_origin = _origin(url)
         for _ in range(MAX_REDIRECTS + 1):
             request = self._http.build_request("GET", url, headers=headers | self._conditions(), timeout=TIMEOUT)
@@ -160,7 +193,7 @@ class _Download:
                     return
             finally:
                 await answer.aclose()
-            url = _allowed(str(url.join(answer.headers["location"])))
+            url = _read(str(url.join(answer.headers["location"])))
             headers = headers if _origin(url) == first_origin else {}
         raise FetchFailed(f"{shown(self._url)} redirects more than {MAX_REDIRECTS} times", url=shown(self._url))
 
@@ -168,6 +201,8 @@ class _Download:
         conditions = {"Accept-Encoding": "identity"}
         if self.size and self._validator is not None:
             conditions |= {"Range": f"bytes={self.size}-", "If-Range": self._validator}
+        elif self._known_etag is not None:
+            conditions["If-None-Match"] = self._known_etag
         return conditions
 
     async def _receive(self, answer: httpx.Response) -> None:
@@ -177,10 +212,10 @@ class _Download:
         else:
             self._begin()
             self.said_type = answer.headers.get("content-type")
-        self._validator = _validator(answer)
+        self._validator, self.etag = _validator(answer), answer.headers.get("etag")
         before, expected = self.size, _length(answer)
-        if expected is not None:
-            self._check_size(before + expected)
+        self._expected = None if expected is None else before + expected
+        self._check_size(self._expected or 0)
         mode = "ab" if before else "wb"
         async for chunk in _body(answer):
             await self._take(chunk, mode)
@@ -196,6 +231,8 @@ class _Download:
         self.digest.update(chunk)
         self.size += len(chunk)
         self.head = (self.head + chunk[:HEAD_BYTES])[:HEAD_BYTES]
+        if self._tell is not None:
+            self._tell(self.size, self._expected)
 
     def _check_size(self, size: int) -> None:
         if size > self._max_bytes:
@@ -205,7 +242,11 @@ class _Download:
     def _check_status(self, answer: httpx.Response) -> None:
         status, where = answer.status_code, shown(self._url)
         if answer.is_success:
+            if (encoding := answer.headers.get("content-encoding", "identity")) not in _ENCODINGS:
+                raise FetchFailed(f"{where} comes in an encoding that was not asked for: {encoding[:40]}", url=where)
             return
+        if status == httpx.codes.NOT_MODIFIED and self._known_etag is not None:
+            raise Unchanged
         if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             self._begin()
             raise _Interrupted("the rest could not be had; starting anew")
@@ -245,11 +286,11 @@ async def _within(seconds: float, work: Awaitable[None], *, what: str) -> None:
 
 
 @asynccontextmanager
-async def _client(given: httpx.AsyncClient | None) -> AsyncIterator[httpx.AsyncClient]:
+async def _client(given: GuardedClient | None, rules: AddressRules) -> AsyncIterator[GuardedClient]:
     if given is not None:
         yield given
         return
-    async with httpx.AsyncClient() as client:
+    async with GuardedClient(rules) as client:
         yield client
 
 
@@ -284,8 +325,8 @@ def _write(path: Path, content: bytes, mode: str) -> None:
         file.write(content)
 
 
-def _allowed(url: str) -> httpx.URL:
-    """Every address passes here before it is asked, redirects too."""
+def _read(url: str) -> httpx.URL:
+    """An address of the web; whether it may be reached is the client's to say, for each one that is asked."""
     try:
         parts = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 from rich.text import Text
@@ -85,6 +86,8 @@ def remote_settings(settings: Settings, simulator_url: str) -> Settings:
         update={
             "replicate_api_token": TOKEN,
             "replicate_url": simulator_url,
+            # where the addresses in its answers lead
+            "fetch_allow": ",".join(filter(None, [settings.fetch_allow, urlsplit(simulator_url).netloc])),
             "public_url": f"http://{settings.host}:{settings.port}",
         }
     )

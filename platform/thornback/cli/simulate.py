@@ -106,7 +106,9 @@ def _tell_settings(server: SimulatorServer, output: Output) -> None:
     """Lines for a shell on stdout; with --json one object."""
     settings = load_settings()
     public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
-    variables: Mapping[str, str] = {**server.environment, "THORNBACK_PUBLIC_URL": public_url}
+    allow = ",".join(filter(None, [settings.fetch_allow, server.environment["THORNBACK_FETCH_ALLOW"]]))
+    told = {"THORNBACK_PUBLIC_URL": public_url, "THORNBACK_FETCH_ALLOW": allow}
+    variables: Mapping[str, str] = {**server.environment, **told}
     if output.json:
         output.line({"url": server.url, "environment": variables})
         return

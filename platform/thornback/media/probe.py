@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+import resource
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from thornback.errors import DataError
 from thornback.media.container import MAX_PIXELS, open_video, refused
 from thornback.settings import Settings
 
@@ -21,6 +26,9 @@ MAX_FPS = 480  # of a whole video in the mean; phones film slow motion at 240
 MAX_LOST_PACKETS = 250  # before the first picture: ten seconds
 EXTRA_PACKETS = 1000  # so that a short video is not measured too closely
 STEADY = 0.25  # a distance between two pictures that is off by more of the usual one is another rate
+
+APART_S = 300.0  # all packets of a video of 20 GB, from a slow disk
+APART_BYTES = 6 << 30  # of address space; 17 pictures of 8192 x 4320 with 10 bits are 1.8 GB
 
 # ISO/IEC 23091-2 (H.273), transfer characteristics.
 _TRANSFERS = {16: "pq", 18: "hlg"}
@@ -75,9 +83,16 @@ class VideoInfo:
         width, height = round(self.width * self.sample_aspect), self.height
         return (height, width) if self.rotation % 180 else (width, height)
 
+    def check(self, limits: VideoLimits) -> None:
+        """Raises DataError where it is over a limit."""
+        _check_bytes(self.size_bytes, limits)
+        _check_pixels(self.width, self.height, limits)
+        if self.duration_s > limits.max_seconds:
+            raise _too_long(limits)
+
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """JSON-ready; `VideoInfo(**…)` makes it again."""
+        return asdict(self)
 
 
 def probe(path: Path, limits: VideoLimits | None = None) -> VideoInfo:
@@ -91,14 +106,49 @@ def probe(path: Path, limits: VideoLimits | None = None) -> VideoInfo:
     """
     limits = limits or VideoLimits()
     size = path.stat().st_size
-    if size > limits.max_bytes:
-        raise refused(f"it has {size} bytes, and at most {limits.max_bytes} are taken (THORNBACK_VIDEO_MAX_BYTES)")
+    _check_bytes(size, limits)
     with open_video(path, max_pixels=limits.max_pixels) as (container, stream):
         _check_pixels(stream.codec_context.width, stream.codec_context.height, limits)
         frame = _first_picture(container, stream)
         _check_pixels(frame.width, frame.height, limits)
     with open_video(path, max_pixels=limits.max_pixels) as (container, stream):
         return _info(container, stream, frame, _scan(container, stream, limits), size)
+
+
+def probe_apart(path: Path, limits: VideoLimits | None = None, *, within_s: float = APART_S) -> VideoInfo:
+    """The same in a process of its own, whose memory and time are bounded. Blocks.
+
+    Raises:
+        DataError: as `probe`, and where that process crashes, takes too much, or does not end.
+        FileNotFoundError: there is no file.
+    """
+    if not path.exists():
+        raise FileNotFoundError(path)
+    asked = json.dumps({"path": str(path), "limits": asdict(limits or VideoLimits())})
+    command = [sys.executable, "-m", "thornback.media.probe", asked]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=within_s, check=False)  # noqa: S603 - our own
+    except subprocess.TimeoutExpired:
+        raise refused(f"it could not be looked through within {within_s:g} s") from None
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        raise refused(f"reading it ends the decoder (status {done.returncode}); it is broken") from None
+    if "refused" in answer:
+        raise refused(answer["refused"])
+    return VideoInfo(**answer)
+
+
+def _apart(asked: str) -> dict[str, Any]:
+    resource.setrlimit(resource.RLIMIT_AS, (APART_BYTES, APART_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    what = json.loads(asked)
+    try:
+        return probe(Path(what["path"]), VideoLimits(**what["limits"])).to_dict()
+    except DataError as error:
+        return {"refused": error.details["errors"][0]["message"]}
+    except MemoryError:
+        return {"refused": f"its pictures take more than {APART_BYTES >> 30} GB of memory"}
 
 
 @dataclass(slots=True)
@@ -201,6 +251,11 @@ def _info(container: InputContainer, stream: VideoStream, frame: VideoFrame, sca
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 
 
+def _check_bytes(size: int, limits: VideoLimits) -> None:
+    if size > limits.max_bytes:
+        raise refused(f"it has {size} bytes, and at most {limits.max_bytes} are taken (THORNBACK_VIDEO_MAX_BYTES)")
+
+
 def _check_pixels(width: int, height: int, limits: VideoLimits) -> None:
     if width * height > limits.max_pixels:
         problem = f"its pictures have {width} x {height} pixels, and at most {limits.max_pixels} in all are taken"
@@ -211,3 +266,7 @@ def _too_long(limits: VideoLimits) -> Exception:
     return refused(
         f"it lasts longer than {limits.max_seconds / 60:.0f} minutes (THORNBACK_VIDEO_MAX_SECONDS); cut it into parts"
     )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(_apart(sys.argv[1])))

@@ -93,9 +93,9 @@ class TrackerActor:
 
     async def _main(self) -> None:
         # Loaded in the actor's own process: whoever starts it needs neither SQL nor the providers' clients.
-        import httpx
-
         from thornback.metrics.actor import ActorRecorder, connect
+        from thornback.net.client import GuardedClient
+        from thornback.net.rules import AddressRules
         from thornback.providers.catalogue import load_catalogue
         from thornback.providers.open import open_provider
         from thornback.remote.desk import Desk
@@ -110,7 +110,7 @@ class TrackerActor:
             except Unavailable as error:
                 self._connecting = error.message
                 await asyncio.sleep(_CONNECT_RETRY_S)
-        async with httpx.AsyncClient() as http:
+        async with GuardedClient(AddressRules.of(self._settings)) as http:
             desk = Desk(
                 provider=open_provider(self._name, self._settings, _now),
                 recorder=recorder,
@@ -128,13 +128,14 @@ def start_trackers(settings: Settings) -> list[ActorHandle[Any]]:
     """Start an actor for each provider that there is a key for, or find those that run. Ray must be initialised.
 
     Raises:
-        SettingsError: the user's catalogue cannot be used.
+        SettingsError: the user's catalogue or the list of allowed addresses cannot be used.
     """
+    from thornback.net.rules import AddressRules
     from thornback.providers.catalogue import load_catalogue
 
     names = configured(settings)
     if names:
-        load_catalogue(settings)  # says here what the actor could only say in its log
+        AddressRules.of(settings), load_catalogue(settings)  # say here what the actor could only say in its log
     return [_start(name, settings) for name in names]
 
 

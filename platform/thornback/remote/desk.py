@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import httpx
-
 from thornback.errors import InvalidInput, Unavailable
 from thornback.jobs.events import JobEvent
 from thornback.log import get_logger
 from thornback.metrics.port import Ack, Recorder
+from thornback.net.client import GuardedClient
+from thornback.net.rules import AddressRules
 from thornback.providers.catalogue import Catalogue
 from thornback.providers.port import Provider
 from thornback.remote.schedule import Pace, after_fault
@@ -34,8 +34,13 @@ class Desk:
     catalogue: Catalogue
     now: Callable[[], datetime]
     pace: Pace = field(default_factory=Pace)
-    http: httpx.AsyncClient | None = None  # shared by all downloads; None: one for each
+    http: GuardedClient | None = None  # shared by all downloads; None: one for each
     spread: Callable[[], float] = random.random
+
+    @property
+    def rules(self) -> AddressRules:
+        """What addresses in a provider's answers may lead to."""
+        return AddressRules.of(self.settings)
 
     @property
     def has_webhooks(self) -> bool:

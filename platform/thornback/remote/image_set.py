@@ -214,6 +214,7 @@ class ImageSet:
                 max_bytes=pictures.MAX_FILE_BYTES,
                 accept=_ACCEPT,
                 client=self._desk.http,
+                rules=self._desk.rules,
             )
             async with self._converting:
                 content = await asyncio.to_thread(_publish, raw, uri)

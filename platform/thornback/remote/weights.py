@@ -106,7 +106,9 @@ async def _weights(desk: Desk, url: str, to: str, member: str | None) -> Fetched
 
 
 async def _fetch(desk: Desk, url: str, to: str, **limits: Any) -> Fetched:
-    return await fetch(url, to, headers=desk.provider.download_headers(url), client=desk.http, **limits)
+    return await fetch(
+        url, to, headers=desk.provider.download_headers(url), client=desk.http, rules=desk.rules, **limits
+    )
 
 
 def _publish(source: Path, to: str) -> Fetched:

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
@@ -175,6 +176,8 @@ class SimulatorServer:
             "THORNBACK_FAL_URL": self.url,
             "THORNBACK_FAL_KEY": self.fal_key,
             "THORNBACK_FAL_JWKS_URL": self.jwks_url,
+            # Its answers name files of its own, and loopback is reached for nobody without leave.
+            "THORNBACK_FETCH_ALLOW": urlsplit(self.url).netloc,
         }
 
     def advance(self, seconds: float = 0.0) -> None:

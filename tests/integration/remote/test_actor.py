@@ -26,6 +26,7 @@ async def rig(ray_node: RayNode, fast_simulator: SimulatorServer, tmp_path: Path
     settings = ray_node.settings(
         tmp_path,
         replicate_url=fast_simulator.url,
+        fetch_allow="127.0.0.1",
         replicate_api_token=fast_simulator.replicate_token,
         provider_settle_s=0.2,
     )

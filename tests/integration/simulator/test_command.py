@@ -16,6 +16,7 @@ from thornback.cli.exits import Exit
 from thornback.cli.main import app
 from thornback.cli.simulate import read_fault
 from thornback.errors import InvalidInput
+from thornback.net.rules import AddressRules
 from thornback.settings import Settings
 from thornback.simulator.server import SimulatorServer
 
@@ -25,13 +26,14 @@ def test_it_says_how_to_use_it_and_ends_when_told(monkeypatch: pytest.MonkeyPatc
     command += ["--fault", "throttle:1@replicate.*"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(7)]
+        lines = [process.stdout.readline() for _ in range(8)]
         for line in lines:
             export, _, assignment = line.strip().partition(" ")
             name, _, value = shlex.split(assignment)[0].partition("=")
             assert export == "export"
             monkeypatch.setenv(name, value)
         settings = Settings()
+        AddressRules.of(settings).check_url(f"{settings.replicate_url}/files/one.png")
         client = Client(api_token=settings.replicate_api_token, base_url=settings.replicate_url)
         inputs = {"prompt": "a cat"}
         with pytest.raises(ReplicateError, match="throttled"):

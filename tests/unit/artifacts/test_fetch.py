@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,17 @@ from tenacity import wait_none
 
 from tests.fixtures.s3 import S3Server
 from tests.fixtures.web import Answer, Web, WebRequest, web_server
-from thornback.artifacts.fetch import Fetched, fetch, pause_s, shown
+from thornback.artifacts.fetch import Fetched, Unchanged, pause_s, shown
+from thornback.artifacts.fetch import fetch as guarded_fetch
 from thornback.artifacts.files import join, locate
-from thornback.errors import FetchFailed, OutputGone, Unavailable
+from thornback.errors import AddressRefused, FetchFailed, OutputGone, Unavailable
+from thornback.net.rules import AddressRules, Allowed
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20
 AT_ONCE = wait_none()
+LOOPBACK = AddressRules(allow=(Allowed.parse("127.0.0.1"),))
+
+fetch = partial(guarded_fetch, rules=LOOPBACK)  # the servers of these tests live there
 
 
 def _only(folder: Path) -> list[str]:
@@ -174,6 +181,68 @@ async def test_it_does_not_follow_for_ever_nor_to_files(web: Web, tmp_path: Path
     web.answers(Answer(status=302, headers={"Location": "file:///etc/passwd"}))
     with pytest.raises(FetchFailed, match="neither https"):
         await fetch(f"{web.url}/one", str(tmp_path / "one"))
+
+
+async def test_only_public_addresses_are_asked_unless_others_are_allowed(web: Web, tmp_path: Path) -> None:
+    web.answers(Answer(body=PNG))
+    with pytest.raises(AddressRefused, match="loopback"):
+        await guarded_fetch(f"{web.url}/one", str(tmp_path / "one"))
+    assert web.requests == []
+    assert _only(tmp_path) == []
+
+
+async def test_a_redirect_is_an_address_like_any_other(web: Web, tmp_path: Path) -> None:
+    async with web_server() as inner:
+        inner.answers(Answer(body=PNG))
+        rules = AddressRules(allow=(Allowed.parse(web.url.removeprefix("http://")),))
+        web.answers(Answer(status=302, headers={"Location": f"{inner.url}/admin"}))
+        with pytest.raises(AddressRefused, match="loopback"):
+            await guarded_fetch(f"{web.url}/one", str(tmp_path / "one"), rules=rules)
+        assert (web.paths, inner.requests) == (["/one"], [])
+
+
+async def test_what_the_caller_has_already_is_not_sent_again(web: Web, tmp_path: Path) -> None:
+    def script(request: WebRequest) -> Answer:
+        known = request.headers.get("if-none-match") == '"v1"'
+        return Answer(status=304) if known else Answer(headers={"ETag": '"v1"'}, body=PNG)
+
+    web.script = script
+    done = await fetch(f"{web.url}/one", str(tmp_path / "one"))
+    assert done.etag == '"v1"'
+    with pytest.raises(Unchanged):
+        await fetch(f"{web.url}/one", str(tmp_path / "two"), etag=done.etag)
+    assert _only(tmp_path) == ["one"]
+    web.script = lambda _: Answer(status=304)
+    with pytest.raises(FetchFailed, match="304"):  # nobody said that we had anything
+        await fetch(f"{web.url}/one", str(tmp_path / "two"))
+
+
+async def test_what_has_come_is_told(web: Web, tmp_path: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+    web.answers(Answer(headers={"ETag": '"v1"'}, body=PNG[:1000], claims=len(PNG)), Answer(body=PNG))
+    await fetch(f"{web.url}/one", str(tmp_path / "one"), wait=AT_ONCE, tell=lambda here, of: told.append((here, of)))
+    assert {of for _, of in told} == {len(PNG)}
+    assert told[-1] == (len(PNG), len(PNG))
+
+
+async def test_who_is_told_can_end_it(web: Web, tmp_path: Path) -> None:
+    def tell(here: int, of: int | None) -> None:
+        raise Unavailable("the disk is full")
+
+    web.answers(Answer(body=PNG))
+    with pytest.raises(Unavailable, match="disk is full"):
+        await fetch(f"{web.url}/one", str(tmp_path / "one"), tell=tell)
+    assert _only(tmp_path) == []
+
+
+async def test_an_encoding_that_nobody_asked_for_is_refused(web: Web, tmp_path: Path) -> None:
+    web.answers(Answer(headers={"Content-Encoding": "br"}, body=b"a bomb"))
+    with pytest.raises(FetchFailed, match="not asked for: br"):
+        await fetch(f"{web.url}/one", str(tmp_path / "one"))
+    web.answers(Answer(headers={"Content-Encoding": "gzip"}, body=gzip.compress(bytes(1 << 22))))
+    with pytest.raises(FetchFailed, match="more than"):
+        await fetch(f"{web.url}/one", str(tmp_path / "one"), max_bytes=1 << 20)
+    assert _only(tmp_path) == []
 
 
 async def test_a_file_within_its_address(tmp_path: Path) -> None:

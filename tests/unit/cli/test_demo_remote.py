@@ -8,13 +8,16 @@ import zipfile
 from pathlib import Path
 
 import httpx2
+import pytest
 from PIL import Image
 
 import serve_apps
 from serve_apps.api.remote_specs import check_spec
 from thornback.cli import demo_remote
 from thornback.cli.output import Output
+from thornback.errors import AddressRefused
 from thornback.jobs.spec import parse_spec
+from thornback.net.rules import AddressRules
 from thornback.providers.catalogue import load_catalogue
 from thornback.settings import Settings
 
@@ -25,6 +28,15 @@ def test_the_demo_orders_what_the_catalogue_has(tmp_path: Path) -> None:
     settings = demo_remote.remote_settings(Settings(home=tmp_path), "http://127.0.0.1:8099")
     for body in (demo_remote.lora_spec(tmp_path / "pictures.zip"), demo_remote.image_spec()):
         check_spec(parse_spec(body), settings, load_catalogue(settings))
+
+
+def test_the_files_of_the_simulator_may_be_fetched_and_nothing_else_there(tmp_path: Path) -> None:
+    settings = demo_remote.remote_settings(Settings(home=tmp_path, fetch_allow="minio.test"), "http://127.0.0.1:8099")
+    rules = AddressRules.of(settings)
+    for url in ("http://127.0.0.1:8099/files/a.png", "http://minio.test:9000/a.png"):
+        rules.check_url(url)
+    with pytest.raises(AddressRefused):
+        rules.check_url("http://127.0.0.1:8001/api/v1/info")
 
 
 def test_the_pictures_have_captions(tmp_path: Path) -> None:

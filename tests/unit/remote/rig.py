@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from thornback.backends.port import submission_id
 from thornback.jobs.events import Attempt, EventFactory
 from thornback.jobs.items import ItemState
@@ -19,6 +17,8 @@ from thornback.jobs.spec import parse_spec
 from thornback.jobs.state import JobState
 from thornback.metrics.local import LocalRecorder
 from thornback.metrics.port import Delivery, NewJob
+from thornback.net.client import GuardedClient
+from thornback.net.rules import AddressRules
 from thornback.providers.catalogue import load_catalogue
 from thornback.providers.memory import MemoryProvider, Taken
 from thornback.providers.port import Provider
@@ -64,6 +64,7 @@ class Rig:
 
     def __init__(self, home: Path, *, provider: Provider | None = None, pace: Pace = QUICK, **settings: Any) -> None:
         values: dict[str, Any] = {"home": home, "replicate_api_token": "r8_test", "public_url": None}
+        values["fetch_allow"] = "127.0.0.1"
         self.settings = Settings(**(values | settings))
         upgrade(self.settings.database_url)
         self.recorder = LocalRecorder.open(self.settings)
@@ -72,7 +73,7 @@ class Rig:
         self.memory = MemoryProvider(now)
         self.provider: Provider = provider or self.memory
         self.pace = pace
-        self.http = httpx.AsyncClient()
+        self.http = GuardedClient(AddressRules.of(self.settings))
         self.tracker = Tracker(self.desk())
         self._task: asyncio.Task[Any] | None = None
 
