@@ -174,6 +174,18 @@ class SignatureInvalid(ThornbackError):
     code = "signature_invalid"
 
 
+class LinkRefused(ThornbackError):
+    """A link to a file is not one of ours, or has been altered."""
+
+    code = "link_refused"
+
+
+class LinkExpired(LinkRefused):
+    """A link to a file was good and holds no longer."""
+
+    code = "link_expired"
+
+
 class Unavailable(ThornbackError):
     """Something that Thornback needs (database, actor, Ray) is away; trying again later may work."""
 

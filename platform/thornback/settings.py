@@ -63,6 +63,14 @@ class Settings(BaseSettings):
     url: Annotated[
         str | None, Field(description="Where the command line and the SDK find the API; empty: host and port.")
     ] = None
+    links_secret: Annotated[
+        str,
+        Field(
+            repr=False,
+            description="Signs links to files of a storage in a folder, the same on all machines; empty: made once "
+            "and kept in home.",
+        ),
+    ] = ""
     max_streams: Annotated[int, Field(ge=1, description="Live clients per replica.")] = 2000
 
     ray_address: Annotated[

@@ -22,6 +22,7 @@ from serve_apps.api.routes import (
     artifacts,
     datasets,
     events,
+    files,
     health,
     image_sets,
     items,
@@ -74,7 +75,22 @@ def create_app(
         trackers=trackers,
     )
     app = _bare_app(context)
-    made = (jobs, wishes, items, remote, seed, metrics, logs, artifacts, events, kinds, image_sets, datasets, uploads)
+    made = (
+        jobs,
+        wishes,
+        items,
+        remote,
+        seed,
+        metrics,
+        logs,
+        artifacts,
+        files,
+        events,
+        kinds,
+        image_sets,
+        datasets,
+        uploads,
+    )
     # webhooks come thick and fast; what stands first is found soonest
     for noun in (webhooks, *made, providers, reports, alerts, health):
         app.include_router(noun.router, responses=openapi.PROBLEM)

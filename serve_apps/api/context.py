@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from serve_apps.api.hub import Hub
 from serve_apps.api.tracking import Trackers, Tracking, no_trackers
+from thornback.artifacts.links import Links
 from thornback.metrics.port import Recorder
 from thornback.providers.catalogue import Catalogue, load_catalogue
 from thornback.settings import Settings
@@ -58,6 +59,7 @@ class ApiContext:
         self.dispatcher_health = dispatcher_health
         self.ray_health = ray_health
         self.tracking = Tracking(trackers)
+        self.links = Links(settings)
         self.read = Reads(reader)
         self.hub = Hub(recorder, self.read, max_streams=settings.max_streams)
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from serve_apps.api.problems import RangeNotSatisfiable
+from serve_apps.api.sse import LiveResponse
 from thornback.artifacts.files import FileEntry, Location
 
 _RANGE = re.compile(r"^bytes=(\d{0,19})-(\d{0,19})$")
@@ -58,3 +59,39 @@ def disposition(name: str, *, shows: bool = False) -> dict[str, str]:
     kind = "inline" if shows else "attachment"
     plain = "".join(char if char.isascii() and (char.isalnum() or char in "._- ") else "_" for char in name)
     return {"Content-Disposition": f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"}
+
+
+def file_answer(
+    place: Location,
+    *,
+    etag: str | None,
+    media_type: str,
+    headers: Mapping[str, str],
+    byte_range: str | None,
+    if_range: str | None,
+) -> LiveResponse:
+    """A file, or the part of it that the request asks for.
+
+    Args:
+        place: of the file.
+        etag: names its content; None where nothing promises that it stays the same.
+        media_type: of the file.
+        headers: of the answer, beside those of length and part.
+        byte_range: the request's Range.
+        if_range: the request's If-Range: a part only where the file still has this ETag (RFC 9110, 13.1.5).
+
+    Raises:
+        NotFound: it is gone.
+        RangeNotSatisfiable: it is shorter.
+    """
+    size = place.size()
+    part = parse_range(byte_range, size) if byte_range and (if_range is None or if_range == etag) else None
+    first, length = part or (0, size)
+    said = dict(headers) | {"Accept-Ranges": "bytes", "Content-Length": str(length)}
+    if etag is not None:
+        said["ETag"] = etag
+    if part:
+        said["Content-Range"] = f"bytes {first}-{first + length - 1}/{size}"
+    return LiveResponse(
+        place.read_range(first, length), status_code=206 if part else 200, media_type=media_type, headers=said
+    )

@@ -27,6 +27,8 @@ STATUS: Mapping[str, int] = {
     "invalid_json": 400,
     "signature_invalid": 401,
     "cross_origin": 403,
+    "link_refused": 403,
+    "link_expired": 403,
     "not_found": 404,
     "job_not_found": 404,
     "method_not_allowed": 405,

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Header, Path, Response
 
 from serve_apps.api import views
 from serve_apps.api.context import ApiContext, Context
-from serve_apps.api.files import disposition, parse_range, tar_stream
+from serve_apps.api.files import disposition, file_answer, tar_stream
 from serve_apps.api.schemas import ArtifactList
 from serve_apps.api.sse import LiveResponse
 from thornback.artifacts.files import Location, locate
@@ -76,23 +76,16 @@ def _answer(
 
 
 def _file(place: Location, artifact: Artifact, rest: str, byte_range: str | None, if_range: str | None) -> Response:
-    size = place.size()
     # The digest names the content; without one (a file below a folder) nothing promises that it stays the same.
     etag = f'"{artifact.sha256}"' if artifact.sha256 and not rest else None
     is_picture = artifact.type == "sample" and not rest and artifact.name.endswith(".png")
-    headers = disposition(posixpath.basename(rest or artifact.name), shows=is_picture) | {"Accept-Ranges": "bytes"}
-    if etag:
-        headers["ETag"] = etag
-    part = parse_range(byte_range, size) if byte_range and (if_range is None or if_range == etag) else None
-    first, length = part or (0, size)
-    headers["Content-Length"] = str(length)
-    if part:
-        headers["Content-Range"] = f"bytes {first}-{first + length - 1}/{size}"
-    return LiveResponse(
-        place.read_range(first, length),
-        status_code=206 if part else 200,
+    return file_answer(
+        place,
+        etag=etag,
         media_type="image/png" if is_picture else "application/octet-stream",
-        headers=headers,
+        headers=disposition(posixpath.basename(rest or artifact.name), shows=is_picture),
+        byte_range=byte_range,
+        if_range=if_range,
     )
 
 
