@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
+from uuid import UUID
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -45,7 +46,8 @@ class TusRoute(APIRoute):
 
         async def spoken(request: Request) -> Response:
             try:
-                require_version(request)
+                if _names_an_upload(request):
+                    require_version(request)
                 response = await handler(request)
             except ThornbackError as error:
                 response = problems.from_error(error, instance=request.url.path)
@@ -62,6 +64,15 @@ def require_version(request: Request) -> None:
     said = request.headers.get("tus-resumable")
     if said != VERSION and request.method not in ("OPTIONS", "GET"):
         raise UnsupportedVersion(f"send the header Tus-Resumable: {VERSION}, not {said!r}")
+
+
+def _names_an_upload(request: Request) -> bool:
+    """An address that can be none is refused as such, whatever the headers say."""
+    try:
+        UUID(request.path_params.get("upload_id", str(UUID(int=0))))
+    except ValueError:
+        return False
+    return True
 
 
 class Checksum:
