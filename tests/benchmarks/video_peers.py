@@ -31,15 +31,17 @@ def peer_scenes(path: Path, detector: str, backend: str) -> list[int]:
     return [start.frame_num for start, _ in manager.get_scene_list(start_in_scene=True)[1:]]
 
 
-def peer_frames(path: Path, detector: str, backend: str, into: Path) -> tuple[list[int], int]:
-    """Detect and then `save_images`, one JPEG of quality 95 per scene; boundaries, and how many images."""
+def peer_frames(path: Path, detector: str, backend: str, into: Path) -> list[int]:
+    """Detect and then `save_images`, one JPEG of quality 95 per scene; about which frames those are."""
     video = open_video(str(path), backend=backend)
     manager = SceneManager()
     manager.add_detector(DETECTORS[detector]())
     manager.detect_scenes(video)
     scenes = manager.get_scene_list(start_in_scene=True)
     images = save_images(scenes, video, num_images=1, output_dir=str(into))
-    return [start.frame_num for start, _ in scenes[1:]], sum(len(names) for names in images.values())
+    if sum(len(names) for names in images.values()) != len(scenes):
+        raise RuntimeError("not one image for each scene")
+    return [(start.frame_num + end.frame_num) // 2 for start, end in scenes]
 
 
 def decode(path: Path, threads: int = 1) -> int:
