@@ -15,6 +15,7 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from thornback.access.changes import Change
 from thornback.errors import BackendError, ThornbackError, Unavailable
 from thornback.jobs.events import JobEvent
 from thornback.jobs.state import JobState
@@ -100,6 +101,11 @@ class MetricsActor:
             return await self._recorder.receive(delivery, events, new=new)
         except ThornbackError as error:
             return error
+
+    @ray.method(concurrency_group="write")
+    async def administer(self, change: Change) -> bool:
+        """See Recorder."""
+        return await self._recorder.administer(change)
 
     @ray.method(concurrency_group="write")
     async def discard(self, delivery_id: int) -> None:
@@ -236,6 +242,11 @@ class ActorRecorder(Recorder):
     async def _receive(self, calls: list[ReceiveArguments]) -> Sequence[Receipt | ThornbackError]:
         answers: list[Receipt | ThornbackError] = await self._call(lambda actor: actor.receive.remote(calls), CALL_S)
         return answers
+
+    async def administer(self, change: Change) -> bool:
+        """See Recorder."""
+        done: bool = await self._call(lambda actor: actor.administer.remote(change), CALL_S)
+        return done
 
     async def discard(self, delivery_id: int) -> None:
         """See Recorder."""

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Engine
 
+from thornback.access.changes import Change
 from thornback.jobs.events import JobEvent
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
@@ -119,6 +120,10 @@ class LocalRecorder(Recorder):
         """See Recorder."""
         call = ReceiveCall(arrival=Arrival(delivery=delivery, events=events, new=new))
         return await asyncio.wrap_future(self._committer.receive(call))
+
+    async def administer(self, change: Change) -> bool:
+        """See Recorder."""
+        return await self._operate(lambda: self._writer.administer(change))
 
     async def discard(self, delivery_id: int) -> None:
         """See Recorder."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from thornback.access.changes import Change
 from thornback.jobs.events import Attempt, EventKind, JobEvent
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
@@ -164,6 +165,10 @@ class Recorder(Protocol):
 
         A delivery whose job does not exist, or whose events cannot be stored, is kept as a dead letter.
         """
+        ...
+
+    async def administer(self, change: Change) -> bool:
+        """Change users, keys or sessions; False where there was nothing to do. Raises what the change says."""
         ...
 
     async def discard(self, delivery_id: int) -> None:

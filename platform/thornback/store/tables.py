@@ -350,3 +350,49 @@ class ModelAlias(Table, table=True):
     version: int
     set_at: datetime = _time(nullable=False)
     set_by: str = _text(255, nullable=False)
+
+
+class UserRow(Table, table=True):
+    """Somebody who can sign in."""
+
+    __tablename__: ClassVar[str] = "users"
+
+    name: str = Field(sa_column=sa.Column(sa.String(100), primary_key=True))
+    role: str = _text(20, nullable=False)
+    is_active: bool = True
+    password_hash: str | None = _text(255)
+    created_at: datetime = _time(nullable=False)
+
+
+class ApiKeyRow(Table, table=True):
+    """An API key; of its secret only a digest."""
+
+    __tablename__: ClassVar[str] = "api_keys"
+    __table_args__ = (sa.Index("ix_api_keys_user", "user", "created_at"),)
+
+    id: str = Field(sa_column=sa.Column(sa.String(16), primary_key=True))
+    user: str = Field(
+        sa_column=sa.Column(sa.String(100), sa.ForeignKey("users.name", ondelete="CASCADE"), nullable=False)
+    )
+    digest: str = _text(64, nullable=False)
+    label: str = _text(100, nullable=False)
+    role: str | None = _text(20)
+    created_at: datetime = _time(nullable=False)
+    expires_at: datetime | None = _time()
+    revoked_at: datetime | None = _time()
+    used_at: datetime | None = _time()
+
+
+class SessionRow(Table, table=True):
+    """A browser that is signed in."""
+
+    __tablename__: ClassVar[str] = "sessions"
+    __table_args__ = (sa.Index("ix_sessions_user", "user"), sa.Index("ix_sessions_expires_at", "expires_at"))
+
+    id: str = Field(sa_column=sa.Column(sa.String(16), primary_key=True))
+    user: str = Field(
+        sa_column=sa.Column(sa.String(100), sa.ForeignKey("users.name", ondelete="CASCADE"), nullable=False)
+    )
+    digest: str = _text(64, nullable=False)
+    created_at: datetime = _time(nullable=False)
+    expires_at: datetime = _time(nullable=False)

@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from thornback.access.changes import Change
 from thornback.errors import InvalidInput
 from thornback.jobs.events import EventFactory, JobEvent
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.metrics.port import Created, NewJob, QueuePlace
 from thornback.store import versions
+from thornback.store.access import carry_out
 from thornback.store.admit import admit
 from thornback.store.bulk import BulkWriter
 from thornback.store.columns import canonical_id
@@ -74,6 +76,11 @@ class StoreWriter:
         """Remove a dead letter. Unknown numbers and applied deliveries are left alone."""
         with self._transaction() as tx:
             discard(tx.connection, delivery_id)
+
+    def administer(self, change: Change) -> bool:
+        """Change users, keys or sessions; False where there was nothing to do. Raises what the change says."""
+        with self._transaction() as tx:
+            return carry_out(change, tx.connection)
 
     def create(self, new: NewJob) -> tuple[Created, Committed]:
         """Make a job, or find the one that an earlier call with the same id or Idempotency-Key made.

@@ -1,0 +1,1 @@
+"""Roles, passwords, tokens, tickets, pauses."""
