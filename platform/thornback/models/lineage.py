@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from thornback.artifacts.files import without_secrets
 from thornback.errors import Conflict
 from thornback.jobs.state import Artifact, JobState
 from thornback.jobs.status import JobStatus
+from thornback.settings import Settings
 
 WEIGHTS_TYPE = "lora"
 WEIGHTS_NAME = "lora.safetensors"  # of the end; a run has others from its checkpoints
@@ -29,11 +31,16 @@ _TOLD = (
 )
 
 
-def weights_of(job: JobState) -> Artifact:
-    """The LoRA file of a job that completed. Raises Conflict where it did not, or made none."""
+def weights_of(job: JobState, settings: Settings) -> Artifact:
+    """The LoRA file of a job that completed. Raises Conflict where it did not, or made none in its run folder."""
     if job.status is not JobStatus.COMPLETED:
         raise Conflict(f"job {job.id} is {job.status}; only what a completed job made can be a version", job_id=job.id)
-    found = [artifact for artifact in job.artifacts.values() if artifact.type == WEIGHTS_TYPE]
+    folder = f"{_path(settings.run_uri(job.id))}/"
+    found = [
+        artifact
+        for artifact in job.artifacts.values()
+        if artifact.type == WEIGHTS_TYPE and _path(artifact.uri).startswith(folder)
+    ]
     if not found:
         raise Conflict(f"job {job.id} of kind {job.kind} has made no LoRA file", job_id=job.id)
     return max(found, key=lambda artifact: (artifact.name == WEIGHTS_NAME, artifact.at, artifact.name))
@@ -75,6 +82,11 @@ def lineage_of(job: JobState) -> dict[str, Any]:
 def address(uri: str) -> str:
     """An address for people: without credentials and signatures."""
     return shown(uri) if uri.startswith(("http://", "https://", "data:")) else without_secrets(uri)
+
+
+def _path(uri: str) -> str:
+    """An address without dots and without what only we need to reach it."""
+    return posixpath.normpath(uri.partition("?")[0] if "://" in uri else uri)
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:
