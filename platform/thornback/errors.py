@@ -210,6 +210,30 @@ class StoreUnavailable(Unavailable):
     code = "store_unavailable"
 
 
+class UploadLocked(ThornbackError):
+    """Another request writes into this upload now."""
+
+    code = "upload_locked"
+
+
+class UploadGone(NotFound):
+    """The upload was not finished in time and its bytes were removed."""
+
+    code = "upload_gone"
+
+
+class ChecksumMismatch(ThornbackError):
+    """The bytes are not those that the sender took the checksum of."""
+
+    code = "checksum_mismatch"
+
+
+class StorageFull(ThornbackError):
+    """There is no room for so many bytes."""
+
+    code = "storage_full"
+
+
 def class_of_code(code: object) -> type[ThornbackError] | None:
     """The class that carries a code, as problem+json names it; None for a code of no class imported here."""
     waiting: list[type[ThornbackError]] = [ThornbackError]

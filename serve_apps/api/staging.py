@@ -23,30 +23,12 @@ from typing import Any, BinaryIO
 
 from uuid_utils import uuid7
 
-from thornback.errors import Conflict, NotFound, ThornbackError
+from thornback.errors import Conflict, NotFound, StorageFull, UploadGone, UploadLocked
 
 MAX_OPEN = 100  # of one user
 KEEP_BYTES = 8 << 20  # are lost at most where a process is killed
 _FREE_BYTES = 1 << 30  # that stay free on the disk
 _NEW = ".new-"
-
-
-class UploadLocked(ThornbackError):
-    """Another request writes into this upload now."""
-
-    code = "upload_locked"
-
-
-class UploadGone(ThornbackError):
-    """The upload was not finished in time and its bytes were removed."""
-
-    code = "upload_gone"
-
-
-class StorageFull(ThornbackError):
-    """There is no room for so many bytes."""
-
-    code = "storage_full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

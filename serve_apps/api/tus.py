@@ -16,7 +16,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from serve_apps.api import problems
-from thornback.errors import InvalidInput, ThornbackError
+from thornback.errors import ChecksumMismatch, InvalidInput, ThornbackError
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,termination,checksum,expiration"
@@ -29,12 +29,6 @@ class UnsupportedVersion(ThornbackError):
     """The client speaks another version of tus, or does not say which."""
 
     code = "unsupported_tus_version"
-
-
-class ChecksumMismatch(ThornbackError):
-    """The bytes are not those that the client took the checksum of."""
-
-    code = "checksum_mismatch"
 
 
 class TusRoute(APIRoute):

@@ -18,7 +18,9 @@ from thornback.cli import (
     platform_commands,
     report,
     simulate,
+    storage,
     trainlog,
+    upload,
     watch,
     webhook,
     wishes,
@@ -69,6 +71,8 @@ wishes.register(app)
 image_sets.register(app)
 watch.register(app)
 data.register(app)
+storage.register(app)
+upload.register(app)
 report.register(app)
 doctor.register(app)
 trainlog.register(app)

@@ -28,6 +28,7 @@ from thornback.client.models import (
     MetricRow,
     Receipt,
     Update,
+    Upload,
 )
 from thornback.client.problems import ServerUnreachable
 from thornback.client.reconnect import Backoff
@@ -53,4 +54,5 @@ __all__ = [
     "Receipt",
     "ServerUnreachable",
     "Update",
+    "Upload",
 ]

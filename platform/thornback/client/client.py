@@ -30,9 +30,11 @@ from thornback.client.models import (
     MetricRow,
     Receipt,
     Update,
+    Upload,
 )
 from thornback.client.problems import error_of, unreachable
 from thornback.client.reconnect import Backoff
+from thornback.client.resumable import Sending
 from thornback.client.stream import STATUS, ReconnectingStream
 from thornback.client.upload import send_dataset
 from thornback.client.watch import watch_job
@@ -234,6 +236,32 @@ class Client:
             DataError: it cannot be trained on; the message names what is wrong.
         """
         return send_dataset(self._call, path)
+
+    def upload(
+        self,
+        path: Path,
+        *,
+        upload_id: str | None = None,
+        on_begun: Callable[[str], None] = lambda _id: None,
+        on_progress: Callable[[int, int], None] = lambda _sent, _total: None,
+        on_lost: Callable[[ThornbackError, float], None] = lambda _error, _delay: None,
+    ) -> Upload:
+        """Send a ZIP of pictures or a video in parts; goes on by itself after a lost connection or a dead server.
+
+        Args:
+            path: the file.
+            upload_id: one that was begun before with the very same file; what is there already is not sent again.
+            on_begun: is told the id, to go on with after this process has ended.
+            on_progress: is told how many bytes are there, and how many there are.
+            on_lost: is told when the server is lost and in how many seconds it is tried again.
+
+        Raises:
+            DataError: it is of no use; the message names what is wrong.
+            ServerUnreachable: nothing of it arrived for `give_up_after_s` of the client's `backoff`.
+            UploadGone, NotFound: the one to go on with was removed; begin anew.
+        """
+        sending = Sending(self._call, path, self._backoff, on_progress=on_progress, on_lost=on_lost)
+        return sending.run(upload_id, on_begun)
 
     # Streams
 

@@ -235,6 +235,23 @@ class ImageSetPage(_Answer):
     next_cursor: str | None = None
 
 
+class Upload(_Answer):
+    """A file that is sent in parts; once it is `ready`, `uri` is for `config.dataset` or a video's address."""
+
+    id: str
+    uri: str
+    state: str  # receiving, checking, ready or refused
+    offset: int  # bytes that are there
+    length: int
+    filename: str | None = None
+    content: str | None = None  # pictures or video
+    images: int | None = None
+    captions: int | None = None
+    video: Mapping[str, Any] | None = None
+    sha256: str | None = None
+    problem: str | None = None  # why it was refused
+
+
 class Dataset(_Answer):
     """A dataset that was sent; `uri` is for `config.dataset`."""
 

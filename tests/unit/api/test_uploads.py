@@ -28,7 +28,7 @@ from tests.unit.datasets.pictures_made import picture
 from tests.unit.datasets.test_image_zip import zipped
 from thornback.artifacts.files import locate
 from thornback.datasets.packing import pack, upload_uri
-from thornback.errors import Unavailable
+from thornback.errors import Unavailable, UploadLocked
 from thornback.jobs.lora import RemoteLoraConfig
 from thornback.media.source import video_upload_uri
 
@@ -332,7 +332,7 @@ def _is_locked(api: ApiPlatform, url: str) -> bool:
     try:
         with staging.lock(url.rpartition("/")[2]):
             return False
-    except staging_module.UploadLocked:
+    except UploadLocked:
         return True
 
 
