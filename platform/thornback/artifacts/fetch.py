@@ -128,7 +128,7 @@ def shown(url: str) -> str:
         return f"{url[:30]}…"
     try:
         parts = httpx.URL(url)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):
         return "an address that cannot be read"
     return str(parts.copy_with(query=None, fragment=None, username=None, password=None))
 
@@ -178,6 +178,8 @@ class _Download:
                 await self._receive(answer)
         except httpx.RequestError as error:
             raise _Interrupted(f"{type(error).__name__}: {error}") from error
+        except httpx.InvalidURL as error:  # httpx reads a Location before we can
+            raise FetchFailed(f"{shown(self._url)} redirects to what is no address", url=shown(self._url)) from error
 
     @asynccontextmanager
     async def _answer(self) -> AsyncIterator[httpx.Response]:
@@ -193,7 +195,7 @@ class _Download:
                     return
             finally:
                 await answer.aclose()
-            url = _read(str(url.join(answer.headers["location"])))
+            url = _read(answer.headers["location"], base=url)
             headers = headers if _origin(url) == first_origin else {}
         raise FetchFailed(f"{shown(self._url)} redirects more than {MAX_REDIRECTS} times", url=shown(self._url))
 
@@ -325,15 +327,16 @@ def _write(path: Path, content: bytes, mode: str) -> None:
         file.write(content)
 
 
-def _read(url: str) -> httpx.URL:
+def _read(text: str, *, base: httpx.URL | None = None) -> httpx.URL:
     """An address of the web; whether it may be reached is the client's to say, for each one that is asked."""
     try:
-        parts = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError) as error:
+        url = httpx.URL(text) if base is None else base.join(text)
+    except (httpx.InvalidURL, TypeError, ValueError) as error:
         raise FetchFailed(f"the address cannot be read: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.host:
-        raise FetchFailed(f"{shown(url)} is neither https:// nor http://", url=shown(url))
-    return parts
+    if url.scheme not in ("http", "https") or not url.host:
+        where = shown(str(url))
+        raise FetchFailed(f"{where} is neither https:// nor http://", url=where)
+    return url
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

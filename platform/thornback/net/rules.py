@@ -83,10 +83,11 @@ class AddressRules:
         if parts.userinfo or "@" in parts.netloc.decode("ascii"):
             raise AddressRefused(f"{_shown(parts)} has a user name in it; give the address without", url=_shown(parts))
         host, address = read_host(parts.raw_host.decode("ascii"))
+        port = default if parts.port is None else parts.port
         if address is not None:
-            self.check(host, [address], parts.port or default)
-        elif not 0 < (parts.port or default) < 1 << 16:
-            raise AddressRefused(f"{_shown(parts)} has no port that exists", url=_shown(parts))
+            self.check(host, [address], port)
+        elif port not in self.ports and not any(entry.port in (None, port) for entry in self.allow):
+            raise AddressRefused(f"{_shown(parts)} may not be reached: {_no_port(port)}", url=_shown(parts))
         return parts
 
     def check(
@@ -126,7 +127,7 @@ class AddressRules:
             return f"its address is {why}"
         if address in own:
             return "its address is this machine's own"
-        return None if port in self.ports else f"port {port} is none of the web's"
+        return None if port in self.ports else _no_port(port)
 
 
 PUBLIC_ONLY = AddressRules()
@@ -152,6 +153,10 @@ def read_host(text: str) -> tuple[str, IPAddress | None]:
     if len(host) > MAX_HOST or not all(_LABEL.fullmatch(label) for label in host.split(".")):
         raise AddressRefused(f"{text[:80]!r} is no name of a host")
     return host, None
+
+
+def _no_port(port: int) -> str:
+    return f"port {port} is none of the web's (THORNBACK_FETCH_PORTS)"
 
 
 def _parse(url: str | httpx.URL) -> httpx.URL:

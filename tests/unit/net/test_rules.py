@@ -1,0 +1,129 @@
+"""Exceptions that an operator makes, and what they do not open."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from thornback.errors import AddressRefused, SettingsError
+from thornback.net.connect import own_addresses
+from thornback.net.rules import AddressRules, Allowed
+from thornback.net.s3 import check_s3
+from thornback.settings import Settings
+
+
+def _rules(allow: str, **settings: object) -> AddressRules:
+    return AddressRules.of(Settings(fetch_allow=allow, **settings))  # type: ignore[arg-type] # any of them
+
+
+@pytest.mark.parametrize(
+    ("entry", "host", "address", "port", "is_reached"),
+    [
+        ("10.1.0.0/16", "10.1.2.3", "10.1.2.3", 9000, True),
+        ("10.1.0.0/16", "any.test", "10.1.2.3", 80, True),
+        ("10.1.0.0/16", "10.2.0.1", "10.2.0.1", 80, False),
+        ("127.0.0.1:8099", "127.0.0.1", "127.0.0.1", 8099, True),
+        ("127.0.0.1:8099", "127.0.0.1", "::ffff:127.0.0.1", 8099, True),
+        ("127.0.0.1:8099", "127.0.0.1", "127.0.0.1", 8001, False),
+        ("127.0.0.1:8099", "127.0.0.2", "127.0.0.2", 8099, False),
+        ("[::1]:80", "::1", "::1", 80, True),
+        ("[::1]:80", "::1", "::1", 81, False),
+        ("::1", "::1", "::1", 81, True),
+        ("fd00::/8", "six.test", "fd12::1", 443, True),
+        ("minio.internal", "minio.internal", "10.9.9.9", 9000, True),
+        ("MinIO.internal", "minio.internal", "10.9.9.9", 9000, True),
+        ("minio.internal", "evil-minio.internal", "10.9.9.9", 80, False),
+        ("minio.internal", "minio.internal.evil.test", "10.9.9.9", 80, False),
+        ("*.corp.test:9000", "s3.corp.test", "10.9.9.9", 9000, True),
+        ("*.corp.test:9000", "s3.corp.test", "10.9.9.9", 80, False),
+        ("*.corp.test", "corp.test", "10.9.9.9", 80, False),
+        ("*.corp.test", "a.b.corp.test", "10.9.9.9", 80, True),
+        (" a.test , b.test ,", "b.test", "10.9.9.9", 80, True),
+        ("a.test", "public.test", "93.184.216.34", 443, True),
+        ("a.test", "public.test", "93.184.216.34", 9000, False),
+        ("public.test:9000", "public.test", "93.184.216.34", 9000, True),
+        ("0.0.0.0/0", "any.test", "169.254.169.254", 80, True),  # who says so means it
+    ],
+)
+def test_what_an_entry_opens(entry: str, host: str, address: str, port: int, is_reached: bool) -> None:
+    rules = _rules(entry)
+    if is_reached:
+        assert len(rules.check(host, [ip_address(address)], port)) == 1
+        return
+    with pytest.raises(AddressRefused):
+        rules.check(host, [ip_address(address)], port)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.0.0.1/8",
+        "10.0.0.0/33",
+        "a b",
+        "http://a.test",
+        "a.test:0",
+        "a.test:x",
+        "a.test:99999",
+        "*",
+        "*.*",
+        "[::1",
+        "1.2",
+    ],
+)
+def test_an_entry_that_cannot_be_read_is_told_with_its_setting(text: str) -> None:
+    with pytest.raises(SettingsError, match="THORNBACK_FETCH_ALLOW"):
+        _rules(text)
+
+
+def test_ports_can_be_changed() -> None:
+    rules = _rules("", fetch_ports=(443,))
+    rules.check_url("https://public.test/")
+    with pytest.raises(AddressRefused, match="port 80"):
+        rules.check_url("http://public.test/")
+
+
+def test_an_address_of_this_machine_is_refused_though_it_is_public() -> None:
+    public = ip_address("93.184.216.34")
+    with pytest.raises(AddressRefused, match="own"):
+        AddressRules().check("me.test", [public], 80, own=[public])
+    assert AddressRules(allow=(Allowed.parse("me.test"),)).check("me.test", [public], 80, own=[public]) == (public,)
+    assert ip_address("127.0.0.1") in own_addresses()
+
+
+def test_a_refusal_shows_no_secrets_of_an_address() -> None:
+    for url in ("http://me:hunter2@public.test/a?sig=hunter2", "ftp://me:hunter2@public.test/?sig=hunter2"):
+        with pytest.raises(AddressRefused) as caught:
+            AddressRules().check_url(url)
+        assert "hunter2" not in f"{caught.value}{caught.value.details}"
+
+
+MINIO = "endpoint_override=http%3A%2F%2Fminio.test%3A9000"
+
+
+@pytest.mark.parametrize(
+    ("uri", "is_taken"),
+    [
+        ("s3://bucket/key.mp4", True),
+        ("s3://bucket/key.mp4?region=eu-west-1", True),
+        (f"s3://bucket/key.mp4?{MINIO}", True),  # the storage's own
+        ("s3://bucket/key.mp4?endpoint_override=http%3A%2F%2F10.1.2.3%3A9000", True),  # allowed
+        ("s3://bucket/key.mp4?endpoint_override=10.1.2.3%3A9000&scheme=http", True),
+        ("s3://bucket/key.mp4?endpoint_override=http%3A%2F%2F169.254.169.254", False),
+        ("s3://bucket/key.mp4?endpoint_override=http%3A%2F%2F127.0.0.1%3A8001", False),
+        ("s3://bucket/key.mp4?endpoint_override=http%3A%2F%2F2130706433", False),
+        ("s3://bucket/key.mp4?endpoint_override=https%3A%2F%2Fevil.test", False),
+        ("s3://bucket/key.mp4?endpoint_override=", False),
+        (f"s3://bucket/key.mp4?{MINIO}&endpoint_override=http%3A%2F%2Fevil.test", False),
+        ("s3://bucket/key.mp4?proxy_options=http%3A%2F%2Fevil.test", False),
+        ("s3://AKIA:secret@bucket/key.mp4", False),
+    ],
+)
+def test_the_servers_that_an_s3_address_may_name(uri: str, is_taken: bool, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, storage=f"s3://runs?{MINIO}", fetch_allow="10.1.0.0/16")
+    if is_taken:
+        check_s3(uri, settings)
+        return
+    with pytest.raises(AddressRefused):
+        check_s3(uri, settings)
