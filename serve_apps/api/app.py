@@ -29,7 +29,9 @@ from serve_apps.api.routes import (
     jobs,
     kinds,
     logs,
+    lora,
     metrics,
+    models,
     providers,
     remote,
     reports,
@@ -89,6 +91,8 @@ def create_app(
         kinds,
         image_sets,
         datasets,
+        models,
+        lora,
         uploads,
     )
     # webhooks come thick and fast; what stands first is found soonest

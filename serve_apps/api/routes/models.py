@@ -1,0 +1,256 @@
+"""Models and their versions: what was trained, again and again, under one name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from serve_apps.api import model_views
+from serve_apps.api.context import ApiContext, Context
+from serve_apps.api.create import json_only
+from serve_apps.api.model_schemas import (
+    AliasTarget,
+    Comparison,
+    Lineage,
+    LineageDataset,
+    ModelList,
+    ModelOut,
+    RegisterVersion,
+    VersionList,
+    VersionNotes,
+    VersionOut,
+)
+from serve_apps.api.model_views import Signer
+from serve_apps.api.principal import Caller
+from serve_apps.api.urls import base_url
+from thornback.artifacts.files import join
+from thornback.datasets.frame_folder import FrameFolder
+from thornback.datasets.frame_set import FrameSet
+from thornback.errors import DataError, JobNotFound, NotFound
+from thornback.jobs.state import JobState
+from thornback.jobs.versions import ALIAS_NAME, MODEL_NAME, VERSION_REF, ModelVersion
+from thornback.models.lineage import config_of, lineage_of, weights_of
+from thornback.models.publish import publish_version, remove_files
+from thornback.store.models import ModelReader
+from thornback.store.read import StoreReader
+
+router = APIRouter(prefix="/api/v1/models", tags=["models"])
+
+T = TypeVar("T")
+
+ModelName = Annotated[str, Path(pattern=MODEL_NAME, max_length=100)]
+VersionRef = Annotated[
+    str, Path(pattern=VERSION_REF, max_length=100, description="A number, or an alias such as `latest`.")
+]
+Alias = Annotated[str, Path(pattern=ALIAS_NAME, max_length=100, description="Any word but `latest`.")]
+Ref = Annotated[str, Query(pattern=VERSION_REF, max_length=100, description="A number or an alias.")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[
+    str | None, Query(pattern=r"^[0-9]{1,19}$", max_length=19, description="`next_cursor` of the page before.")
+]
+_MOVED: dict[int | str, dict[str, Any]] = {307: {"description": "Where the weights are, for a while."}}
+
+
+def get_signer(context: Context, request: Request) -> Signer:
+    """Links for whoever asks, at the address under which they reach us."""
+    settings = context.settings
+    base = base_url(request, settings).http("")
+    return Signer(links=context.links, storage=settings.storage, base=base, now=datetime.now(UTC))
+
+
+Sign = Annotated[Signer, Depends(get_signer)]
+
+
+@router.get("", summary="List models")
+async def list_models(
+    context: Context, caller: Caller, sign: Sign, limit: Limit = 50, cursor: Cursor = None
+) -> ModelList:
+    """A page of models, the newest first, each with its latest version."""
+    page = await _ask(context, lambda models: models.models(caller.user, limit=limit, cursor=cursor))
+    rows = await _sign(lambda: [model_views.model(row, sign) for row in page.models])
+    return ModelList(models=rows, total=page.total, next_cursor=page.next_cursor)
+
+
+@router.get("/{model}", summary="One model")
+async def get_model(context: Context, caller: Caller, sign: Sign, model: ModelName) -> ModelOut:
+    """Its latest version, and where its aliases point."""
+    return await _model(context, caller.user, model, sign)
+
+
+@router.get("/{model}/versions", summary="Versions of a model")
+async def list_versions(
+    context: Context, caller: Caller, sign: Sign, model: ModelName, limit: Limit = 50, cursor: Cursor = None
+) -> VersionList:
+    """A page of versions, the newest first."""
+    page = await _ask(context, lambda models: models.versions(caller.user, model, limit=limit, cursor=cursor))
+    versions = await _sign(lambda: [model_views.version(found, sign) for found in page.versions])
+    return VersionList(versions=versions, total=page.total, next_cursor=page.next_cursor)
+
+
+@router.post("/{model}/versions", status_code=201, dependencies=[Depends(json_only)], summary="Add a version")
+async def add_version(
+    context: Context, caller: Caller, sign: Sign, model: ModelName, body: RegisterVersion, response: Response
+) -> VersionOut:
+    """Make a finished LoRA training the next version of a model; 200 where it is one already.
+
+    The file is copied and checked before the version is there. The model is made with its first version.
+    """
+    id = str(body.job_id)
+    job, known = await context.read(lambda store: (store.job(id).state, ModelReader(store.engine).of_job(id)))
+    if known is not None and (known.user, known.model) == (caller.user, model):
+        response.status_code = 200
+        return await _version(known, sign)
+    weights = weights_of(job, context.settings)
+    found = await publish_version(
+        context.recorder,
+        context.settings,
+        model=model,
+        user=caller.user,
+        job_id=id,
+        weights_uri=weights.uri,
+        config=config_of(job),
+        lineage=lineage_of(job),
+        now=datetime.now(UTC),
+        sha256=weights.sha256,
+    )
+    response.headers["Location"] = f"{router.prefix}/{model}/versions/{found.version}"
+    return await _version(found, sign)
+
+
+@router.get("/{model}/compare", summary="Compare two versions")
+async def compare_versions(
+    context: Context, caller: Caller, sign: Sign, model: ModelName, a: Ref, b: Ref = "latest"
+) -> Comparison:
+    """What differs in configuration and origin, field by field."""
+    first, second = await _ask(
+        context, lambda models: (models.version(caller.user, model, a), models.version(caller.user, model, b))
+    )
+    return await _sign(lambda: model_views.comparison(first, second, sign))
+
+
+@router.get("/{model}/versions/{version}", summary="One version")
+async def get_version(
+    context: Context, caller: Caller, sign: Sign, model: ModelName, version: VersionRef
+) -> VersionOut:
+    """A version by its number or an alias, with a link to its weights."""
+    return await _version(await _find(context, caller.user, model, version), sign)
+
+
+@router.get(
+    "/{model}/versions/{version}/model.safetensors",
+    status_code=307,
+    response_class=RedirectResponse,
+    responses=_MOVED,
+    summary="The weights of a version",
+)
+async def get_weights(
+    context: Context, caller: Caller, sign: Sign, model: ModelName, version: VersionRef
+) -> RedirectResponse:
+    """An address that stays, e.g. of `production`; it leads to a link that holds for a while."""
+    found = await _find(context, caller.user, model, version)
+    url = await _sign(lambda: model_views.weights_url(found, sign))
+    return RedirectResponse(url, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/{model}/versions/{version}/lineage", summary="Where a version comes from")
+async def get_lineage(context: Context, caller: Caller, sign: Sign, model: ModelName, version: VersionRef) -> Lineage:
+    """The job, the dataset with its frames, and the video, as far as they are still there."""
+    found = await _find(context, caller.user, model, version)
+    job = await context.read(lambda store: _job(store, found.job_id))
+    return await _sign(lambda: _lineage(context, found, job, sign))
+
+
+@router.patch("/{model}/versions/{version}", dependencies=[Depends(json_only)], summary="Write notes")
+async def note_version(
+    context: Context, caller: Caller, sign: Sign, model: ModelName, version: VersionRef, body: VersionNotes
+) -> VersionOut:
+    """Replace the notes of a version."""
+    found = await _find(context, caller.user, model, version)
+    await context.recorder.note_version(user=caller.user, model=model, version=found.version, notes=body.notes)
+    return await _version(await _find(context, caller.user, model, str(found.version)), sign)
+
+
+@router.delete("/{model}/versions/{version}", status_code=204, summary="Delete a version")
+async def delete_version(context: Context, caller: Caller, model: ModelName, version: VersionRef) -> None:
+    """Remove a version and its files; its number is not given again. 409 while it is in use."""
+    found = await _find(context, caller.user, model, version)
+    await context.recorder.delete_version(user=caller.user, model=model, version=found.version)
+    await remove_files(context.settings, found)
+
+
+@router.put("/{model}/aliases/{alias}", dependencies=[Depends(json_only)], summary="Set an alias")
+async def set_alias(
+    context: Context, caller: Caller, sign: Sign, model: ModelName, alias: Alias, body: AliasTarget
+) -> ModelOut:
+    """Let a word such as `production` mean a version. That version cannot be deleted as long as it does."""
+    await context.recorder.set_alias(
+        user=caller.user, model=model, alias=alias, version=body.version, by=caller.user, at=datetime.now(UTC)
+    )
+    return await _model(context, caller.user, model, sign)
+
+
+@router.delete("/{model}/aliases/{alias}", status_code=204, summary="Remove an alias")
+async def remove_alias(context: Context, caller: Caller, model: ModelName, alias: Alias) -> None:
+    """The version stays. 204 as well where there is no such alias."""
+    await context.recorder.set_alias(
+        user=caller.user, model=model, alias=alias, version=None, by=caller.user, at=datetime.now(UTC)
+    )
+
+
+async def _ask(context: ApiContext, question: Callable[[ModelReader], T]) -> T:
+    return await context.read(lambda store: question(ModelReader(store.engine)))
+
+
+async def _sign(make: Callable[[], T]) -> T:
+    """A link to S3 may need credentials that a file or another server has, so this is no work for the event loop."""
+    return await anyio.to_thread.run_sync(make)
+
+
+async def _find(context: ApiContext, user: str, model: str, ref: str) -> ModelVersion:
+    return await _ask(context, lambda models: models.version(user, model, ref))
+
+
+async def _version(found: ModelVersion, sign: Signer) -> VersionOut:
+    return await _sign(lambda: model_views.version(found, sign))
+
+
+async def _model(context: ApiContext, user: str, model: str, sign: Signer) -> ModelOut:
+    row = await _ask(context, lambda models: models.model(user, model))
+    return await _sign(lambda: model_views.model(row, sign))
+
+
+def _job(store: StoreReader, job_id: str) -> JobState | None:
+    try:
+        return store.job(job_id).state
+    except JobNotFound:
+        return None
+
+
+def _lineage(context: ApiContext, found: ModelVersion, job: JobState | None, sign: Signer) -> Lineage:
+    video: Any = found.lineage.get("video")
+    recorded: Any = found.lineage.get("dataset")
+    key = recorded.get("key") if isinstance(recorded, dict) else None
+    dataset: LineageDataset | None = None
+    if isinstance(key, str) and (frames := _frames(join(context.settings.storage, key))) is not None:
+        dataset = model_views.lineage_dataset(key, frames, sign)
+        video = video or frames.source.model_dump(mode="json", exclude_none=True)
+    return Lineage(
+        version=model_views.version(found, sign),
+        job=model_views.lineage_job(found, job),
+        recorded=dict(found.lineage),
+        dataset=dataset,
+        video=video if isinstance(video, dict) else None,
+    )
+
+
+def _frames(folder: str) -> FrameSet | None:
+    """The dataset in a folder, None where it is deleted or cannot be read."""
+    try:
+        return FrameFolder(folder).read()
+    except (NotFound, DataError):
+        return None
