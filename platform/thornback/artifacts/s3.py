@@ -43,7 +43,7 @@ class S3Location(Location):
     @property
     def fs(self) -> Any:
         """An S3FileSystem of pyarrow."""
-        return self.store.filesystem(self._bucket)
+        return self.store.filesystem(self.bucket)
 
     def is_beside(self, other: Location) -> bool:
         """True where one client reaches both."""
@@ -51,7 +51,7 @@ class S3Location(Location):
 
     def exists(self) -> bool:
         """True for an object, and where there is one below."""
-        return (bool(self._key) and self._head() is not None) or self.is_dir()
+        return (bool(self.key) and self._head() is not None) or self.is_dir()
 
     def is_dir(self) -> bool:
         """True where there is an object below."""
@@ -60,7 +60,7 @@ class S3Location(Location):
                 found = self._ask("list_objects_v2", Prefix=self._prefix, MaxKeys=1)
         except NotFound:  # the bucket
             return False
-        return not self._key or bool(found.get("KeyCount") or found.get("Contents"))
+        return not self.key or bool(found.get("KeyCount") or found.get("Contents"))
 
     def size(self) -> int:
         """Bytes of the object."""
@@ -79,7 +79,7 @@ class S3Location(Location):
     def write_bytes(self, content: bytes, *, content_type: str | None = None) -> None:
         """Put an object."""
         extra = self._extra(content_type, zlib.crc32(content))
-        self._until_undamaged(lambda: self._ask("put_object", Key=self._key, Body=content, **extra))
+        self._until_undamaged(lambda: self._ask("put_object", Key=self.key, Body=content, **extra))
 
     def upload(self, source: Path, *, content_type: str | None = None) -> None:
         """Put a local file, a large one in parts; parts of one that breaks are taken away again."""
@@ -89,7 +89,7 @@ class S3Location(Location):
         extra = self._extra(content_type, _crc32(source))
         self._until_undamaged(
             lambda: self.store.client.upload_file(
-                str(source), self._bucket, self._key, ExtraArgs=extra, Config=_transfer()
+                str(source), self.bucket, self.key, ExtraArgs=extra, Config=_transfer()
             )
         )
 
@@ -100,7 +100,7 @@ class S3Location(Location):
         partial = to.with_name(partial_name(to.name))
         try:
             with asking(self.path):
-                self.store.client.download_file(self._bucket, self._key, str(partial), Config=_transfer())
+                self.store.client.download_file(self.bucket, self.key, str(partial), Config=_transfer())
             said = _whole_crc32(known)
             if said not in (None, _encoded(_crc32(partial))):
                 raise StorageUnavailable(f"s3://{self.path} came damaged: its CRC32 is not {said}")
@@ -112,10 +112,10 @@ class S3Location(Location):
         """Copy the object inside S3, or fetch it."""
         if isinstance(other, S3Location) and other.is_beside(self):
             self._known()
-            source = {"Bucket": self._bucket, "Key": self._key}
+            source = {"Bucket": self.bucket, "Key": self.key}
             extra = self.store.encryption()
             with asking(self.path):
-                self.store.client.copy(source, other._bucket, other._key, ExtraArgs=extra, Config=_transfer())
+                self.store.client.copy(source, other.bucket, other.key, ExtraArgs=extra, Config=_transfer())
         elif other.is_local:
             self.download(Path(other.path))
         else:
@@ -140,12 +140,12 @@ class S3Location(Location):
 
     def delete_file(self) -> None:
         """Remove the object."""
-        with asking(self.path):
-            self._ask("delete_object", Key=self._key)
+        with contextlib.suppress(NotFound), asking(self.path):
+            self._ask("delete_object", Key=self.key)
 
     def delete_tree(self) -> None:
         """Remove all objects below, a thousand with a request, and the one of this very name."""
-        if not self._key:
+        if not self.key:
             raise InvalidInput.field("path", f"s3://{self.path} is a whole bucket; name a folder in it")
         for page in self._pages():
             keys = [item["Key"] for item in page.get("Contents", ())]
@@ -162,7 +162,7 @@ class S3Location(Location):
         """
         if not 1 <= expires_s <= LONGEST_LINK_S:
             raise InvalidInput.field("expires_s", f"{expires_s:g} s; S3 signs for 1 to {LONGEST_LINK_S} s")
-        asked: dict[str, Any] = {"Bucket": self._bucket, "Key": self._key}
+        asked: dict[str, Any] = {"Bucket": self.bucket, "Key": self.key}
         if filename is not None:
             asked["ResponseContentDisposition"] = f'attachment; filename="{_plain(filename)}"'
         with asking(self.path):
@@ -170,30 +170,32 @@ class S3Location(Location):
             return str(client.generate_presigned_url("get_object", Params=asked, ExpiresIn=int(expires_s)))
 
     @property
-    def _bucket(self) -> str:
+    def bucket(self) -> str:
+        """Its name."""
         return self.path.partition("/")[0]
 
     @property
-    def _key(self) -> str:
+    def key(self) -> str:
+        """Where in the bucket; empty for the bucket itself."""
         return self.path.partition("/")[2]
 
     @property
     def _prefix(self) -> str:
-        return f"{self._key}/" if self._key else ""
+        return f"{self.key}/" if self.key else ""
 
     def _ask(self, operation: str, **asked: Any) -> Any:
-        return getattr(self.store.client, operation)(Bucket=self._bucket, **asked)
+        return getattr(self.store.client, operation)(Bucket=self.bucket, **asked)
 
     def _head(self) -> Any:
         """What S3 knows of the object; None where there is none."""
         try:
             with asking(self.path):
-                return self._ask("head_object", Key=self._key, ChecksumMode="ENABLED")
+                return self._ask("head_object", Key=self.key, ChecksumMode="ENABLED")
         except NotFound:
             return None
 
     def _known(self) -> Any:
-        known = self._head() if self._key else None
+        known = self._head() if self.key else None
         if known is None:
             raise NotFound(f"there is no file s3://{self.path}")
         return known
@@ -203,7 +205,7 @@ class S3Location(Location):
         pages = self.store.client.get_paginator("list_objects_v2")
         try:
             with asking(self.path):
-                yield from pages.paginate(Bucket=self._bucket, Prefix=self._prefix, **asked)
+                yield from pages.paginate(Bucket=self.bucket, Prefix=self._prefix, **asked)
         except NotFound:
             return
 
@@ -216,7 +218,7 @@ class S3Location(Location):
             raise StorageUnavailable(text)
 
     def _extra(self, content_type: str | None, crc32: int) -> dict[str, Any]:
-        guessed = mimetypes.guess_type(self._key)[0] or "application/octet-stream"
+        guessed = mimetypes.guess_type(self.key)[0] or "application/octet-stream"
         sums = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": _encoded(crc32)}
         return {"ContentType": content_type or guessed} | sums | self.store.encryption()
 
@@ -241,7 +243,7 @@ class S3Location(Location):
         while True:
             before = place
             with asking(self.path):
-                answer = self._ask("get_object", Key=self._key, **_conditions(place, end, etag))
+                answer = self._ask("get_object", Key=self.key, **_conditions(place, end, etag))
             if etag is None:
                 etag, said = answer["ETag"], _whole_crc32(answer) if end is None else None
             try:

@@ -68,6 +68,7 @@ class DispatcherActor:
         # Loaded in the actor's own process: whoever starts it needs no SQL.
         from thornback.dispatch.alerts import AlertWatch
         from thornback.dispatch.dispatcher import Dispatcher
+        from thornback.dispatch.sweeper import Sweeper
         from thornback.metrics.actor import ActorRecorder, connect
         from thornback.store.engine import open_engine
         from thornback.store.failures import read_failures
@@ -95,7 +96,8 @@ class DispatcherActor:
             now=lambda: datetime.now(UTC),
         )
         self._dispatcher = dispatcher
-        await asyncio.gather(dispatcher.run(), alerts.run())
+        sweeper = Sweeper(settings=self._settings, now=lambda: datetime.now(UTC))
+        await asyncio.gather(dispatcher.run(), alerts.run(), sweeper.run())
 
 
 def _providers(settings: Settings) -> Iterator[ProviderBackend]:

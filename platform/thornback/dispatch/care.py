@@ -7,21 +7,21 @@ told apart by the event's key, and what it asks of a backend is idempotent.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from thornback.artifacts.files import locate
-from thornback.artifacts.layout import images_uri
 from thornback.backends.port import Backend, BackendState, Phase, Survey, job_of, submission_id
 from thornback.dispatch import family
 from thornback.dispatch.absent import NOTHING, AbsentBackend
+from thornback.dispatch.belongings import delete_files
 from thornback.dispatch.diagnose import Diagnosis, diagnose
 from thornback.dispatch.supervise import Step, attempt_of, is_launched
 from thornback.errors import BackendError, JobNotFound
 from thornback.jobs.events import Attempt, EventFactory, JobEvent
 from thornback.jobs.state import JobState
 from thornback.jobs.status import FailureReason
+from thornback.jobs.versions import ModelVersion
 from thornback.log import get_logger
 from thornback.metrics.port import Recorder
 from thornback.settings import Settings
@@ -46,6 +46,10 @@ class PartsReader(Protocol):
 
     def parts(self, job_id: str) -> list[JobState]:
         """The jobs that are parts of this one. Blocks."""
+        ...
+
+    def kept_versions(self, job_id: str) -> Collection[ModelVersion]:
+        """The model versions of a job that stay when it is deleted. Blocks."""
         ...
 
 
@@ -163,9 +167,9 @@ class Care:
             await self.stop(key, backend)
         if alive or any(key in survey.holdings for key in mine):
             return  # its workers may still be writing
-        folders = (self._settings.run_uri(job.id), images_uri(self._settings.storage, job.id))
+        kept = await asyncio.to_thread(self._reader.kept_versions, job.id)
         try:
-            await asyncio.to_thread(_delete_trees, folders)
+            await asyncio.to_thread(delete_files, self._settings, job, kept)
         except OSError as error:
             raise BackendError(f"the files of the job cannot be deleted: {error}", job_id=job.id) from error
         await backend.forget(job)
@@ -230,8 +234,3 @@ class Care:
 
 # A driver that has reported its end may take so long to take itself down.
 LINGER = timedelta(seconds=15)
-
-
-def _delete_trees(uris: Iterable[str]) -> None:
-    for uri in uris:
-        locate(uri).delete_tree()

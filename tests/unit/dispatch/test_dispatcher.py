@@ -252,7 +252,7 @@ class TestDelete:
         await world.order(job_id, "succeed")
         await world.cancel(job_id, delete=True)
         with monkeypatch.context() as patch:
-            patch.setattr("thornback.dispatch.care.locate", refuse)
+            patch.setattr("thornback.dispatch.belongings.locate", refuse)
             await world.tick()
         assert world.job(job_id).delete_requested
         assert world.dispatcher.health()["last_error"]["job_id"] == job_id

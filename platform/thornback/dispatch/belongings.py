@@ -1,0 +1,37 @@
+"""What a job keeps in the storage, and how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from thornback.artifacts.files import Location, locate
+from thornback.artifacts.layout import dataset_uri, images_uri, loras_uri, temp_uri
+from thornback.jobs.state import JobState
+from thornback.jobs.versions import ModelVersion
+from thornback.settings import Settings
+
+
+def delete_files(settings: Settings, job: JobState, kept: Collection[ModelVersion]) -> None:
+    """Delete all files of a job but those of the versions in `kept`. Blocks; may be repeated.
+
+    Raises:
+        OSError: some are still there.
+    """
+    for folder in _folders(settings, job):
+        folder.delete_tree()
+    loras = locate(loras_uri(settings.storage, job.user, job.id))
+    numbers = {f"v{version.version}" for version in kept}
+    if not numbers:
+        loras.delete_tree()
+        return
+    for name in loras.folders():
+        if name not in numbers:
+            (loras / name).delete_tree()
+
+
+def _folders(settings: Settings, job: JobState) -> Iterator[Location]:
+    storage = settings.storage
+    yield locate(settings.run_uri(job.id))
+    yield locate(images_uri(storage, job.id))
+    yield locate(dataset_uri(storage, job.user, job.id))
+    yield locate(temp_uri(storage, job.id))

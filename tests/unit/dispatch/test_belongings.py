@@ -1,0 +1,112 @@
+"""What goes with a job, and what stays."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.unit.dispatch.make import NOW
+from tests.unit.dispatch.world import World
+from thornback.artifacts import layout
+from thornback.artifacts.files import join, locate
+from thornback.dispatch import sweeper
+from thornback.dispatch.sweeper import Sweeper
+from thornback.errors import JobNotFound
+from thornback.metrics.port import Recorder
+from thornback.models.publish import publish_version
+
+
+async def ended(world: World) -> str:
+    job_id = await world.running("pipeline")
+    await world.order(job_id, "succeed")
+    return job_id
+
+
+def put(*uris: str) -> list[Path]:
+    for uri in uris:
+        locate(uri).write_bytes(b"x")
+    return [Path(uri) for uri in uris]
+
+
+async def publish(world: World, job_id: str, weights: Path) -> int:
+    recorder: Recorder = world.recorder
+    version = await publish_version(
+        recorder,
+        world.settings,
+        model="mira",
+        user="ada",
+        job_id=job_id,
+        weights_uri=str(weights),
+        config={},
+        lineage={},
+        now=NOW,
+    )
+    return version.version
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A safetensors file of one tensor."""
+    path = tmp_path / "lora.safetensors"
+    header = b'{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"abcd")
+    return path
+
+
+async def test_all_of_a_job_goes_and_nothing_of_others(world: World, weights: Path) -> None:
+    storage = world.settings.storage
+    gone, other = await ended(world), await ended(world)
+    places = [
+        [
+            join(layout.dataset_uri(storage, "ada", job_id), "images", "1.jpg"),
+            join(layout.temp_uri(storage, job_id), "video.mp4"),
+            join(layout.lora_uri(storage, "ada", job_id, 7), "model.safetensors"),
+        ]
+        for job_id in (gone, other)
+    ]
+    going, staying = put(*places[0]), put(*places[1])
+    assert await publish(world, gone, weights) == 1
+    await world.cancel(gone, delete=True)
+    await world.tick()
+    with pytest.raises(JobNotFound):
+        world.job(gone)
+    assert not any(path.exists() for path in going)
+    assert not locate(layout.loras_uri(storage, "ada", gone)).exists()
+    assert all(path.exists() for path in staying)
+
+
+async def test_a_version_in_use_stays(world: World, weights: Path) -> None:
+    storage = world.settings.storage
+    job_id = await ended(world)
+    number = await publish(world, job_id, weights)
+    left = put(join(layout.lora_uri(storage, "ada", job_id, 7), "model.safetensors"))
+    await world.recorder.set_alias(user="ada", model="mira", alias="production", version=number, by="ada", at=NOW)
+    await world.cancel(job_id, delete=True)
+    await world.tick()
+    with pytest.raises(JobNotFound):
+        world.job(job_id)
+    kept = locate(layout.lora_uri(storage, "ada", job_id, number))
+    assert [entry.path for entry in kept.files()] == ["config.json", "model.safetensors"]
+    assert (kept / "model.safetensors").read_bytes() == locate(str(weights)).read_bytes()
+    assert not left[0].exists()
+
+
+async def test_the_sweeper_outlives_its_faults(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def failing(storage: str, **_: object) -> None:
+        seen.append(storage)
+        if len(seen) == 3:
+            loop.call_soon_threadsafe(done.set)
+        raise OSError("full") if len(seen) == 1 else RuntimeError("broken")
+
+    monkeypatch.setattr(sweeper, "sweep", failing)
+    task = asyncio.create_task(Sweeper(settings=world.settings, now=lambda: NOW, interval_s=0.0).run())
+    await asyncio.wait_for(done.wait(), 20)
+    assert not task.done()
+    task.cancel()
+    assert seen[:3] == [world.settings.storage] * 3
