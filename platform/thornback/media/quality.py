@@ -46,7 +46,7 @@ SHADE = Limit(share=0.4, floor=24.0, ceiling=56.0)  # how far below white the da
 DETAIL = Limit(share=0.2, floor=0.02, ceiling=0.08)  # share of the frame that must have texture
 # Blurred is what fails both: the first also falls where little is shown, the second hardly depends on that.
 SHARPNESS = Limit(share=0.3, floor=6.0, ceiling=150.0)
-BLUR = Limit(share=1.3, floor=0.48, ceiling=0.68)
+BLUR = Limit(share=1.3, floor=0.48, ceiling=0.62)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
