@@ -15,6 +15,7 @@ from thornback.cli import (
     image_sets,
     jobs,
     lora,
+    models,
     platform_commands,
     report,
     simulate,
@@ -79,6 +80,7 @@ trainlog.register(app)
 simulate.register(app)
 webhook.register(app)
 lora.register(app)
+models.register(app)
 
 if __name__ == "__main__":
     app()

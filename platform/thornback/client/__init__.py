@@ -14,6 +14,7 @@ from thornback.client.client import Client, JobTimeout
 from thornback.client.download import DownloadCorrupt
 from thornback.client.models import (
     Artifact,
+    Comparison,
     Dataset,
     Delivery,
     DeliveryPage,
@@ -26,6 +27,8 @@ from thornback.client.models import (
     JobPage,
     LogLines,
     MetricRow,
+    Model,
+    ModelVersion,
     Receipt,
     Update,
     Upload,
@@ -37,6 +40,7 @@ __all__ = [
     "Artifact",
     "Backoff",
     "Client",
+    "Comparison",
     "Dataset",
     "Delivery",
     "DeliveryPage",
@@ -51,6 +55,8 @@ __all__ = [
     "JobTimeout",
     "LogLines",
     "MetricRow",
+    "Model",
+    "ModelVersion",
     "Receipt",
     "ServerUnreachable",
     "Update",

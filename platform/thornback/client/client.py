@@ -15,6 +15,7 @@ import httpx2
 
 from thornback.client.download import fetch_file
 from thornback.client.image_sets import ImageSets
+from thornback.client.model_versions import Models
 from thornback.client.models import (
     Artifact,
     Dataset,
@@ -87,6 +88,7 @@ class Client:
         )
 
         self.image_sets = ImageSets(self._http, self._call)
+        self.models = Models(self._http, self._call)
 
     def __enter__(self) -> Self:
         return self

@@ -235,6 +235,63 @@ class ImageSetPage(_Answer):
     next_cursor: str | None = None
 
 
+class ModelVersion(_Answer):
+    """One version of a model; whoever has `model_url` can fetch its weights for a while."""
+
+    model: str
+    version: int
+    aliases: list[str] = []  # `latest` is the greatest number
+    job_id: str
+    model_url: str
+    url_expires_at: datetime | None = None
+    storage_key: str
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+    config: Mapping[str, Any] = {}  # trigger, steps, learning_rate, frame_count and more
+    notes: str = ""
+
+
+class Model(_Answer):
+    """What was trained under one name."""
+
+    name: str
+    versions: int
+    aliases: Mapping[str, int]
+    latest: ModelVersion
+
+
+class ModelPage(_Answer):
+    """Some models and how to go on."""
+
+    models: list[Model]
+    next_cursor: str | None = None
+
+
+class VersionPage(_Answer):
+    """Some versions and how to go on."""
+
+    versions: list[ModelVersion]
+    next_cursor: str | None = None
+
+
+class Difference(_Answer):
+    """A field that two versions do not have in common."""
+
+    field: str
+    a: Any = None
+    b: Any = None
+
+
+class Comparison(_Answer):
+    """Two versions side by side."""
+
+    a: ModelVersion
+    b: ModelVersion
+    changed: list[Difference]
+    same: Mapping[str, Any]
+
+
 class Upload(_Answer):
     """A file that is sent in parts; once it is `ready`, `uri` is for `config.dataset` or a video's address."""
 
