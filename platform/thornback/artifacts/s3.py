@@ -19,6 +19,9 @@ from thornback.errors import InvalidInput, NotFound, StorageUnavailable
 LONGEST_LINK_S = 7 * 86_400  # of signature version 4
 PART_BYTES = 16 << 20  # files from this size on go in parts, several at once
 PARTS_AT_ONCE = 8
+# S3 copies by itself, up to 5 GB with one request, and keeps the CRC32 and the content type of what it copies whole.
+COPY_IN_PARTS_BYTES = 1 << 30
+COPY_PART_BYTES = 256 << 20
 RESUMES = 5  # breaks of one transfer without a byte between them
 DAMAGED_TRIES = 3
 _DELETE_AT_ONCE = 1000  # most keys of one request
@@ -87,11 +90,8 @@ class S3Location(Location):
             self.write_bytes(source.read_bytes(), content_type=content_type)
             return
         extra = self._extra(content_type, _crc32(source))
-        self._until_undamaged(
-            lambda: self.store.client.upload_file(
-                str(source), self.bucket, self.key, ExtraArgs=extra, Config=_transfer()
-            )
-        )
+        with asking(self.path):
+            self.store.client.upload_file(str(source), self.bucket, self.key, ExtraArgs=extra, Config=_transfer())
 
     def download(self, to: Path) -> None:
         """Fetch the object, a large one in parts, and check the whole."""
@@ -113,9 +113,9 @@ class S3Location(Location):
         if isinstance(other, S3Location) and other.is_beside(self):
             self._known()
             source = {"Bucket": self.bucket, "Key": self.key}
-            extra = self.store.encryption()
+            extra, config = self.store.encryption(), _transfer(threshold=COPY_IN_PARTS_BYTES, part=COPY_PART_BYTES)
             with asking(self.path):
-                self.store.client.copy(source, other.bucket, other.key, ExtraArgs=extra, Config=_transfer())
+                self.store.client.copy(source, other.bucket, other.key, ExtraArgs=extra, Config=config)
         elif other.is_local:
             self.download(Path(other.path))
         else:
@@ -282,13 +282,13 @@ def _conditions(place: int, end: int | None, etag: str | None) -> dict[str, str]
     return asked if etag is None else asked | {"IfMatch": etag}
 
 
-def _transfer() -> Any:
+def _transfer(*, threshold: int | None = None, part: int | None = None) -> Any:
     from boto3.s3.transfer import TransferConfig
 
-    # The classic one: it can be told the CRC32 of the whole, and gives up what it has begun.
+    # The classic one: it can be told the CRC32 of the whole, and takes away the parts of what it gives up.
     return TransferConfig(
-        multipart_threshold=PART_BYTES,
-        multipart_chunksize=PART_BYTES,
+        multipart_threshold=threshold or PART_BYTES,
+        multipart_chunksize=part or PART_BYTES,
         max_concurrency=PARTS_AT_ONCE,
         preferred_transfer_client="classic",
     )
