@@ -258,10 +258,11 @@ def _on_disk(path: Path, settings: Settings) -> Video:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         raise NotFound(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise refused(f"{path} is no file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise refused(f"{path} is no file")
         _check_size(status.st_size, settings)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Video(path=path, sha256=digest, size_bytes=status.st_size, was_here=True)
