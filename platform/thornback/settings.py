@@ -98,6 +98,17 @@ class Settings(BaseSettings):
     video_slots: Annotated[
         int, Field(ge=1, description="Of them, how many may fetch, analyse and store at once on a machine.")
     ] = 4
+    face_model: Annotated[
+        AbsolutePath | None,
+        Field(description="A YuNet model (ONNX) that finds faces, for datasets that keep only frames with one."),
+    ] = None
+    captions_key: Annotated[
+        str | None,
+        Field(
+            repr=False,
+            description="For the endpoint that captions; in thornback.env, since drivers are given no secrets otherwise.",
+        ),
+    ] = None
     replicate_api_token: Annotated[
         str | None,
         Field(

@@ -1,10 +1,11 @@
-"""What the schema of a job at a provider cannot say: is the provider set up, and does its trainer take that?"""
+"""What the schema of a job cannot say: is its provider set up, does its trainer take that, may its video be fetched?"""
 
 from __future__ import annotations
 
-from thornback.errors import InvalidInput
+from thornback.errors import AddressRefused, InvalidInput
 from thornback.jobs.prompts import expand
-from thornback.jobs.spec import ImageSetSpec, JobSpec, RemoteLoraSpec
+from thornback.jobs.spec import ImageSetSpec, JobSpec, RemoteLoraSpec, VideoLoraSpec
+from thornback.media.source import check_source
 from thornback.providers.catalogue import Catalogue
 from thornback.providers.open import KEYS, configured
 from thornback.settings import Settings
@@ -19,6 +20,9 @@ def check_spec(spec: JobSpec, settings: Settings, catalogue: Catalogue) -> None:
     Raises:
         InvalidInput: names the field, and what the trainer or model takes.
     """
+    if isinstance(spec, VideoLoraSpec):
+        _check_video(spec.config.video_url, settings)
+        return check_spec(spec.training(_ANY_DATASET), settings, catalogue)
     if not isinstance(spec, RemoteLoraSpec | ImageSetSpec):
         return
     if spec.backend not in configured(settings):
@@ -29,3 +33,12 @@ def check_spec(spec: JobSpec, settings: Settings, catalogue: Catalogue) -> None:
         config = spec.config
         longest = max(expand(config), key=len)
         catalogue.image_model(spec.backend, config.model).inputs_for(config, longest, config.seed)
+
+
+def _check_video(source: str, settings: Settings) -> None:
+    try:
+        check_source(source, settings)
+    except InvalidInput as error:
+        raise InvalidInput.field("config.video_url", error.details["errors"][0]["message"]) from error
+    except AddressRefused as error:
+        raise InvalidInput.field("config.video_url", error.message) from error

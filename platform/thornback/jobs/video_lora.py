@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from thornback.jobs.versions import MODEL_NAME, fit_model_name
 from thornback.jobs.video_stages import VideoStage
 
 DEFAULT_STEPS = 1000
@@ -20,7 +19,6 @@ _REMOTE_ONLY = ("trainer", "destination", "inputs")
 _OWN_ONLY = ("base_model", "training")
 
 _NAMESPACE = uuid.UUID("5d0d1a5c-3c0e-5b0e-9d5a-2f1f6d0c7a11")
-_UNFIT = re.compile(r"[^\w.-]+")
 
 
 class FrameOptions(BaseModel):
@@ -105,7 +103,7 @@ class VideoLoraConfig(BaseModel):
     model: Annotated[
         str | None,
         Field(
-            pattern=r"^[A-Za-z0-9][\w.-]{0,99}$",
+            pattern=MODEL_NAME,
             description="The model that this becomes the next version of; left out: made of the job's name.",
         ),
     ] = None
@@ -173,7 +171,7 @@ class VideoLoraConfig(BaseModel):
 
     def model_name(self, job_name: str) -> str:
         """The model that gets the version."""
-        return self.model or (_UNFIT.sub("-", job_name).strip("-._") or "model")[:100]
+        return self.model or fit_model_name(job_name)
 
 
 def training_id(job_id: str) -> str:
@@ -184,9 +182,3 @@ def training_id(job_id: str) -> str:
 def is_in_review(kind: str, stage: str | None) -> bool:
     """True for a pipeline that waits for approval of its dataset."""
     return kind == "video_lora" and stage == VideoStage.REVIEW
-
-
-def frame_count(facts: Mapping[str, Any]) -> int | None:
-    """How many frames the dataset holds, as far as the run has told."""
-    count = facts.get("dataset_size")
-    return count if isinstance(count, int) else None

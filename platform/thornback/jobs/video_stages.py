@@ -98,7 +98,10 @@ class StageClock:
         size = self._sizes.get(stage)
         if stage is VideoStage.REVIEW:
             return 0.0
-        return None if size is None else usual_seconds(self._history.get(stage.name, ()), size)
+        took = self._history.get(stage.name, ())
+        if size is None:  # then as long as another one, whatever its size was
+            return median(one.seconds for one in took) if took else None
+        return usual_seconds(took, size)
 
     def left(self, stage: VideoStage, fraction: float, elapsed_s: float, told_s: float | None = None) -> float | None:
         """Seconds until the end of the pipeline; None while a stage that is to come cannot be told.

@@ -88,7 +88,7 @@ def test_a_training_has_one_id_for_all_times() -> None:
 
 @pytest.mark.parametrize(
     ("model", "job_name", "name"),
-    [("cat", "x", "cat"), (None, "A cat, filmed", "A-cat-filmed"), (None, "///", "model")],
+    [("cat", "x", "cat"), (None, "A cat, filmed", "A-cat-filmed"), (None, "///", "lora")],
 )
 def test_the_model_is_called_after_the_job(model: str | None, job_name: str, name: str) -> None:
     config = VideoLoraConfig(video_url="x", trigger_word="y", model=model)

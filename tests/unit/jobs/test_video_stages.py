@@ -71,3 +71,8 @@ def test_nothing_is_said_while_a_stage_cannot_be_told() -> None:
     first_ever.size(VideoStage.SCENES, 200)
     assert first_ever.left(VideoStage.SCENES, 0.5, elapsed_s=20.0) is None
     assert first_ever.left(VideoStage.PUBLISH, 0.5, elapsed_s=20.0) == pytest.approx(20.0)
+
+
+def test_before_a_size_is_known_others_are_as_good_as_any() -> None:
+    # nothing is known of this video: 20 s of scenes, then 5 + 4 + 8 + 0 + 500 + 2 + 3
+    assert StageClock(HISTORY).left(VideoStage.SCENES, 0.0, elapsed_s=0.0) == pytest.approx(20 + 522)
