@@ -34,9 +34,14 @@ from tests.fixtures.fault_proxy import fault_proxy, share
 from tests.fixtures.s3 import KEY, SECRET, S3Server
 from thornback.artifacts.files import join, locate
 from thornback.artifacts.s3_store import ATTEMPTS
+
+PUT = """
+import sys
+from pathlib import Path
 from thornback.artifacts.transfer import upload_tree
 
-PUT = "put"
+upload_tree(Path(sys.argv[1]), sys.argv[2])
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +105,7 @@ def timed(command: list[str], environment: Mapping[str, str]) -> tuple[int, floa
 
 def ours(folder: Path, s3: S3Server, bucket: str) -> tuple[int, float, float]:
     """By upload_tree."""
-    words = [sys.executable, "-m", "tests.benchmarks.s3_upload", PUT, str(folder), s3.uri(bucket, "base")]
-    return timed(words, {})
+    return timed([sys.executable, "-c", PUT, str(folder), s3.uri(bucket, "base")], {})
 
 
 def by_cli(aws: str, folder: Path, s3: S3Server, bucket: str) -> tuple[int, float, float]:
@@ -133,10 +137,11 @@ def judged(cost: tuple[int, float, float], s3: S3Server, bucket: str, sums: Mapp
 
 def show(name: str, runs: list[Run], megabytes: float) -> None:
     """One line."""
+    walls = " ".join(f"{run.wall_s:.1f}" for run in runs)
     wall, cpu = median(run.wall_s for run in runs), median(run.cpu_s for run in runs)
     objects, corrupt = [run.objects for run in runs], [run.corrupt for run in runs]
     codes = [run.code for run in runs]
-    text = f"wall {wall:6.1f} s   {megabytes / wall:6.0f} MB/s   CPU {cpu:6.1f} s"
+    text = f"wall {wall:6.1f} s ({walls})   {megabytes / wall:6.0f} MB/s   CPU {cpu:6.1f} s"
     print(f"{name:22} {text}   exit {codes}   objects {objects}   corrupt {corrupt}", flush=True)
 
 
@@ -175,7 +180,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == [PUT]:
-        upload_tree(Path(sys.argv[2]), sys.argv[3])
-    else:
-        main()
+    main()
