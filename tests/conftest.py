@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.ray",
     "tests.fixtures.api",
+    "tests.fixtures.chat",
     "tests.fixtures.s3",
     "tests.fixtures.simulator",
     "tests.fixtures.web",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from thornback.datasets import pictures
 
 _SIDE = 64  # pixels of what is measured
-_DARK, _BRIGHT = 70, 185  # mean of the brightest channel, 0 to 255
+_DARK, _BRIGHT = 60, 180  # mean lightness, 0 to 255
 _GREY_BELOW = 40  # saturation, 0 to 255
 _BLACK_BELOW = 40  # value; darker pixels have a hue that nobody sees
 _MONOCHROME = 0.95  # share of pixels without a colour
@@ -40,8 +40,9 @@ def facts_of(path: Path) -> str:
 
 
 def _light(pixels: npt.NDArray[Any]) -> str:
-    value = float(pixels[:, 2].mean())
-    return "dark" if value < _DARK else "bright" if value > _BRIGHT else ""
+    saturation, value = pixels[:, 1] / 255.0, pixels[:, 2]
+    lightness = float((value * (1 - saturation / 2)).mean())  # between the brightest and the darkest channel
+    return "dark" if lightness < _DARK else "bright" if lightness > _BRIGHT else ""
 
 
 def _colours(pixels: npt.NDArray[Any]) -> str:

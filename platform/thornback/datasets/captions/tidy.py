@@ -17,7 +17,7 @@ _LEAST_LETTERS = 0.6  # share of the characters that are letters or spaces
 _LEAST_WORDS = 2
 _ENOUGH_TO_COUNT = 8  # words
 _LEAST_DIFFERENT = 0.34  # share of the words that are different ones; English captions of 60 words have 0.6
-_MOST_OF_ONE = 0.4  # share that one word may have
+_MOST_OF_ONE = 0.5  # share that one word may have
 
 
 def tidied(said: str) -> str:
