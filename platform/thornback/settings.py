@@ -200,9 +200,9 @@ class Settings(BaseSettings):
     ] = None
     video_max_bytes: Annotated[int, Field(ge=1024, description="Greatest file of a video.")] = 20 << 30
     video_max_seconds: Annotated[float, Field(gt=0, description="Longest video.")] = 4 * 3600.0
-    video_max_pixels: Annotated[int, Field(ge=1024, description="Greatest picture of a video: width by height.")] = (
-        8192 * 4320
-    )
+    video_max_pixels: Annotated[
+        int, Field(ge=1024, le=8192 * 8192, description="Greatest picture of a video: width by height.")
+    ] = 8192 * 4320
     video_fetch_s: Annotated[float, Field(gt=0, description="A video that is not here after so long is given up.")] = (
         3600.0
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # What FFmpeg may take a file for. Left out are playlists and scripts, which name further files and addresses (hls,
 # dash, concat, image2, sdp, webvtt …), raw streams that any bytes can be taken for, and everything nobody sends.
 FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "mxf")
-MAX_PIXELS = 8192 * 4320
+MAX_PIXELS = 8192 * 8192  # whatever the settings say
 OPEN_S = 30.0  # a disk that does not answer
 
 _OPTIONS = {

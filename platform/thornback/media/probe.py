@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from thornback.errors import DataError
-from thornback.media.container import MAX_PIXELS, open_video, refused
+from thornback.media.container import open_video, refused
 from thornback.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class VideoLimits:
 
     max_bytes: int = 20 << 30
     max_seconds: float = 4 * 3600.0
-    max_pixels: int = MAX_PIXELS
+    max_pixels: int = 8192 * 4320
 
     @classmethod
     def of(cls, settings: Settings) -> Self:

@@ -6,7 +6,8 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 
-from thornback.errors import ThornbackError
+from thornback.errors import SettingsError, ThornbackError
+from thornback.net.rules import AddressRules
 from thornback.node.checks import Check, check_disk, check_limits, check_memory, check_ports, error, ok, warning
 from thornback.node.checks_software import check_gpu, check_versions
 from thornback.settings import Settings
@@ -27,6 +28,7 @@ def run_checks(settings: Settings, *, environ: Mapping[str, str] | None = None) 
         ("file limit", check_limits),
         ("ray", lambda: check_ray(settings, env)),
         ("exposure", lambda: check_exposure(settings)),
+        ("fetches", lambda: check_fetches(settings)),
         ("database", lambda: check_database(settings)),
         ("storage", lambda: check_storage(settings)),
     )
@@ -55,6 +57,18 @@ def check_ray(settings: Settings, env: Mapping[str, str]) -> list[Check]:
         found = f"RAY_ADDRESS is {env['RAY_ADDRESS']}; a node on this machine does not use it"
         checks.append(warning("ray address", found, "to use that cluster: THORNBACK_RAY_ADDRESS or --ray-address"))
     return checks
+
+
+def check_fetches(settings: Settings) -> list[Check]:
+    """Where addresses of users and providers may lead."""
+    try:
+        allow = AddressRules.of(settings).allow
+    except SettingsError as problem:
+        return [error("fetches", problem.message, "correct THORNBACK_FETCH_ALLOW")]
+    if any(entry.network is not None and entry.network.prefixlen == 0 for entry in allow):
+        found = "THORNBACK_FETCH_ALLOW opens every address: users can have this machine ask your own network"
+        return [warning("fetches", found, "name the hosts and networks that are needed")]
+    return [ok("fetches", f"public addresses{f', and {settings.fetch_allow}' if allow else ' alone'}")]
 
 
 def check_exposure(settings: Settings) -> list[Check]:

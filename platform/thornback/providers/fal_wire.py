@@ -19,6 +19,7 @@ from fal_client.client import (
     CDNToken,
 )
 
+from thornback.net.client import GuardedTransport
 from thornback.providers.wire import LIMITS, Wire
 
 Value = TypeVar("Value")
@@ -66,7 +67,8 @@ class FalClient(AsyncClient):
 
     @asynccontextmanager
     async def _cdn_client(self) -> AsyncIterator[httpx.AsyncClient]:
-        async with self._make() as client:
+        # Where an upload goes is what fal answered, which is no setting of the operator's.
+        async with self._make(None if self._base else GuardedTransport()) as client:
             yield client
 
     def _make(self, inner: httpx.AsyncBaseTransport | None = None, **headers: str) -> httpx.AsyncClient:

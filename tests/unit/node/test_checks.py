@@ -97,9 +97,39 @@ def test_rays_authentication_and_dashboard(tmp_path: Path) -> None:
     assert [check.level for check in bad] == [Level.WARNING] * 3
 
 
-def test_an_open_api_is_a_warning(tmp_path: Path) -> None:
-    assert checkup.check_exposure(Settings(home=tmp_path))[0].level is Level.OK
-    assert checkup.check_exposure(Settings(home=tmp_path, host="0.0.0.0"))[0].level is Level.WARNING
+@pytest.mark.parametrize(
+    ("allow", "level"),
+    [
+        ("", Level.OK),
+        ("minio.internal,10.1.0.0/16", Level.OK),
+        ("0.0.0.0/0", Level.WARNING),
+        ("::/0", Level.WARNING),
+        ("10.0.0.1/8", Level.ERROR),
+    ],
+)
+def test_where_fetches_may_lead(tmp_path: Path, allow: str, level: Level) -> None:
+    assert checkup.check_fetches(Settings(home=tmp_path, fetch_allow=allow))[0].level is level
+
+
+@pytest.mark.parametrize(
+    ("changes", "level"),
+    [
+        ({}, Level.OK),
+        ({"host": "0.0.0.0"}, Level.OK),  # everybody has to say who they are then
+        ({"host": "0.0.0.0", "access": "off"}, Level.ERROR),
+        ({"public_url": "https://train.example", "access": "off"}, Level.WARNING),
+        ({"public_url": "https://train.example"}, Level.OK),
+    ],
+)
+def test_who_reaches_the_api(tmp_path: Path, changes: dict[str, Any], level: Level) -> None:
+    assert checkup.check_exposure(Settings(home=tmp_path, **changes))[0].level is level
+
+
+def test_an_api_that_is_open_to_the_network_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="THORNBACK_ACCESS is off"):
+        refuse_open(Settings(home=tmp_path, host="0.0.0.0", access="off"))
+    refuse_open(Settings(home=tmp_path, host="0.0.0.0"))
+    refuse_open(Settings(home=tmp_path, access="off"))
 
 
 def test_database_new_old_present_and_away(tmp_path: Path, sqlite_url: str) -> None:
