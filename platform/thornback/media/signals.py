@@ -35,6 +35,8 @@ RETURN_S = 0.21
 """A flash is over after this time. Frames so far apart are compared for `across`."""
 MOST_LAGS = 8
 REACH_S = max(HALVES_S)
+SHARE_MOST = 0.3
+"""A share that is farther from a half is no middle of a dissolve."""
 _PLANE = COARSE_WIDTH * COARSE_HEIGHT
 
 
@@ -119,8 +121,7 @@ class Meter:
         views = np.array(self._coarse, np.float32).reshape(-1, 3 * _PLANE)
         near = np.array(self._near, np.float32).reshape(-1, self.lags)
         spread, mean = views[part, :_PLANE].std(axis=1), views[part, :_PLANE].mean(axis=1)
-        mixes = [_mix(views, stamps, part, half) for half in self.halves]
-        share, rest, dip, alike, far = (np.stack(values, axis=1) for values in zip(*mixes, strict=True))
+        share, rest, dip, alike, far = np.stack([_mix(views, stamps, part, half) for half in self.halves], axis=2)
         step = np.where(np.isfinite(near[part, 0]), near[part, 0], 0).astype(np.float32)
         across = _across(near)[part]
         return Signals(stamps[part], step, across, spread, mean, share, rest, dip, alike, far)
@@ -137,21 +138,28 @@ def _across(near: Floats) -> Floats:
     return least
 
 
-def _mix(views: Floats, stamps: Stamps, part: slice, half: int) -> tuple[Floats, ...]:
-    """`share`, `rest`, `dip`, `alike` and `far` for one half-width."""
-    top = len(stamps) - 1
-    starts = np.searchsorted(stamps, stamps[part] - half).clip(0, max(0, top))
-    ends = np.searchsorted(stamps, stamps[part] + half).clip(0, max(0, top))
-    here, start, way = views[part], views[starts], views[ends] - views[starts]
+def _mix(views: Floats, stamps: Stamps, part: slice, half: int) -> Floats:
+    """`share`, `rest`, `dip`, `alike` and `far` for one half-width: (5, frames).
+
+    `rest` and what follows from it is infinite where the share alone says that the frame is no middle.
+    """
+    top = max(0, len(stamps) - 1)
+    starts = np.searchsorted(stamps, stamps[part] - half).clip(0, top)
+    ends = np.searchsorted(stamps, stamps[part] + half).clip(0, top)
+    here, start, end = views[part], views[starts], views[ends]
+    way = end - start
+    found = np.full((5, len(here)), np.inf, np.float32)
+    found[0] = np.einsum("ij,ij->i", here - start, way) / (np.einsum("ij,ij->i", way, way) + 1e-3)
+    middle = np.abs(found[0] - 0.5) < SHARE_MOST
+    here, start, end, way, share = (values[middle] for values in (here, start, end, way, found[0]))
     length = np.abs(way).sum(axis=1) + 1e-3
-    share = np.einsum("ij,ij->i", here - start, way) / (np.einsum("ij,ij->i", way, way) + 1e-3)
     rest = np.abs(here - start - share[:, None] * way).sum(axis=1) / length
-    flat, flat_start, flat_end = _flattened(here), _flattened(start), _flattened(views[ends])
+    flat, flat_start, flat_end = _flattened(here), _flattened(start), _flattened(end)
     deviation, from_start, from_end = (np.sqrt(np.square(x).mean(axis=1)) + 1e-3 for x in (flat, flat_start, flat_end))
-    bounded = share.clip(0, 1)
-    dip = deviation / ((1 - bounded) * from_start + bounded * from_end)
+    dip = deviation / ((1 - share) * from_start + share * from_end)
     alike = (flat_start * flat_end).mean(axis=1) / (from_start * from_end)
-    return share, rest, dip, alike, length / _PLANE
+    found[1:, middle] = rest, dip, alike, length / _PLANE
+    return found
 
 
 def _flattened(views: Floats) -> Floats:
