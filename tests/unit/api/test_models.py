@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
-from tests.fixtures.api import ApiPlatform, Reports
+from tests.fixtures.api import ApiPlatform, Reports, api_on
 from tests.fixtures.model_versions import lora_bytes, trained
+from tests.fixtures.s3 import S3Server
 from thornback.artifacts.files import join, locate
 from thornback.datasets.frame_set import DropReason, FrameRecord, FrameSet, VideoSource
 from thornback.jobs.state import JobState
@@ -69,6 +71,21 @@ async def test_links_lead_to_where_the_client_found_us(api: ApiPlatform) -> None
     assert version["model_url"].startswith("https://lora.example/api/v1/files/loras/")
     assert 3500 < (expires - datetime.now(UTC)).total_seconds() <= 3600
     assert altered.status_code == 403
+
+
+async def test_on_s3_the_link_is_s3s_own(sqlite_url: str, tmp_path: Path, s3: S3Server) -> None:
+    storage = s3.uri(s3.make_bucket(), "runs")
+    async with api_on(sqlite_url, tmp_path, storage=storage) as api, api.client() as client:
+        job = await trained(api, lora_bytes(100, fill=3))
+        version = await add(client, job)
+        plain = httpx2.get(version["model_url"])  # by anybody
+        deleted = await client.delete(f"{MODELS}/mira/versions/1")
+        gone = httpx2.get(version["model_url"])
+    assert version["model_url"].startswith(s3.endpoint)
+    assert version["storage_key"] == f"loras/local/{job.id}/v1/model.safetensors"
+    assert plain.content == lora_bytes(100, fill=3)
+    assert "mira-v1.safetensors" in plain.headers["content-disposition"]
+    assert (deleted.status_code, gone.is_error) == (204, True)
 
 
 async def test_lists(api: ApiPlatform) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -111,20 +114,53 @@ def test_pages_are_fetched_as_they_are_used(live: LiveApi, mira: list[str], monk
         assert [version.version for version in client.models.versions("mira", limit=1)] == [2]
 
 
-def test_a_file_that_changed_on_its_way_is_refused(tmp_path: Path) -> None:
+def version_at(url: str, content: bytes) -> Script:
+    """A server that knows one version, whose weights are said to lie at `url`."""
     version = {
         "model": "mira",
         "version": 3,
         "job_id": "j",
-        "model_url": "http://server:1/api/v1/files/x?signature=1",
+        "model_url": url,
         "storage_key": "loras/x",
-        "size_bytes": 3,
-        "sha256": "00" * 32,
+        "size_bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
         "created_at": "2026-03-01T12:00:00Z",
     }
-    script = Script()
-    script.on("GET /api/v1/models/mira/versions/latest", httpx2.Response(200, json=version))
-    script.on("GET /api/v1/files/x", httpx2.Response(200, content=b"abc"))
+    return Script().on("GET /api/v1/models/mira/versions/latest", httpx2.Response(200, json=version))
+
+
+def test_a_file_that_changed_on_its_way_is_refused(tmp_path: Path) -> None:
+    script = version_at("http://server:1/api/v1/files/x?signature=1", b"abc")
+    script.on("GET /api/v1/files/x", httpx2.Response(200, content=b"abd"))
     with script.client() as client, pytest.raises(DownloadCorrupt, match="checksum"):
         client.models.download("mira", "latest", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_to_another_server_gets_no_headers_of_ours(tmp_path: Path) -> None:
+    """What signs us in at our server must not reach a storage, which would refuse it, too."""
+    seen: list[dict[str, str]] = []
+
+    class Storage(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append({name.lower(): value for name, value in self.headers.items()})
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"weights")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Storage) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            script = version_at(f"http://127.0.0.1:{server.server_port}/mira?X-Amz-Signature=1", b"weights")
+            with script.client(headers={"Authorization": "Bearer secret"}) as client:
+                file = client.models.download("mira", "latest", tmp_path)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert (file.name, file.read_bytes()) == ("mira-v3.safetensors", b"weights")
+    assert "authorization" in script.requests[0].headers
+    assert [headers.get("authorization") for headers in seen] == [None]
