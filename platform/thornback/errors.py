@@ -186,6 +186,24 @@ class LinkExpired(LinkRefused):
     code = "link_expired"
 
 
+class NotSignedIn(ThornbackError):
+    """Nobody says who they are, or not rightly."""
+
+    code = "not_signed_in"
+
+
+class Forbidden(ThornbackError):
+    """Whoever asks may not do this."""
+
+    code = "forbidden"
+
+
+class TooManyTries(ThornbackError):
+    """Too often in a short time; `details["retry_after_s"]` says when to come back."""
+
+    code = "too_many_tries"
+
+
 class Unavailable(ThornbackError):
     """Something that Thornback needs (database, actor, Ray) is away; trying again later may work."""
 

@@ -5,9 +5,11 @@ Every setting is an environment variable `THORNBACK_<NAME>` (or a line in `$THOR
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -71,6 +73,21 @@ class Settings(BaseSettings):
             "and kept in home.",
         ),
     ] = ""
+    access: Annotated[
+        Literal["auto", "on", "off"],
+        Field(
+            description="on: everybody signs in or sends an API key; auto: on, unless the API listens on loopback "
+            "only and has no public address; off: never, which other addresses than loopback refuse."
+        ),
+    ] = "auto"
+    session_days: Annotated[float, Field(gt=0, le=365, description="How long a browser stays signed in.")] = 14.0
+    allowed_origins: Annotated[
+        list[str],
+        Field(description='Other sites whose pages may call the API, e.g. ["https://app.example"].'),
+    ] = []
+    api_key: Annotated[str | None, Field(repr=False, description="What the command line and the SDK send: tbk_….")] = (
+        None
+    )
     max_streams: Annotated[int, Field(ge=1, description="Live clients per replica.")] = 2000
 
     ray_address: Annotated[
@@ -244,6 +261,18 @@ class Settings(BaseSettings):
             object.__setattr__(self, "dataset", str(Path(self.dataset).expanduser().absolute()))
         return self
 
+    @property
+    def has_access_control(self) -> bool:
+        """True where everybody has to say who they are."""
+        if self.access != "auto":
+            return self.access == "on"
+        return not self.is_loopback or not (self.public_url is None or is_loopback(_host_of(self.public_url)))
+
+    @property
+    def is_loopback(self) -> bool:
+        """True where the API can be reached from this machine only."""
+        return is_loopback(self.host)
+
     def run_uri(self, job_id: str) -> str:
         """Where a job keeps its checkpoints and artifacts."""
         base, mark, query = self.storage.partition("?") if "://" in self.storage else (self.storage, "", "")
@@ -260,6 +289,20 @@ class Settings(BaseSettings):
         for name, value in self.model_dump(mode="json", exclude_none=True).items():
             values[ENV_PREFIX + name.upper()] = value if isinstance(value, str) else _json(value)
         return values
+
+
+def is_loopback(host: str) -> bool:
+    """True for a name or an address of this machine that no other machine reaches."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _host_of(url: str) -> str:
+    return urlsplit(url if "://" in url else f"//{url}").hostname or ""
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -7,9 +7,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,12 +18,15 @@ import thornback
 from serve_apps.api import openapi, problems
 from serve_apps.api.context import ApiContext, HealthCheck
 from serve_apps.api.guard import SECURITY_HEADERS, Guard
+from serve_apps.api.principal import authorize
 from serve_apps.api.routes import (
+    access,
     alerts,
     artifacts,
     datasets,
     events,
     files,
+    frame_sets,
     health,
     image_sets,
     items,
@@ -78,6 +82,7 @@ def create_app(
     )
     app = _bare_app(context)
     made = (
+        access,
         jobs,
         wishes,
         items,
@@ -91,14 +96,15 @@ def create_app(
         kinds,
         image_sets,
         datasets,
+        frame_sets,
         models,
         lora,
         uploads,
     )
     # webhooks come thick and fast; what stands first is found soonest
     for noun in (webhooks, *made, providers, reports, alerts, health):
-        app.include_router(noun.router, responses=openapi.PROBLEM)
-    app.include_router(socket.router, prefix="/ws")
+        app.include_router(noun.router, responses=openapi.PROBLEM, dependencies=[Depends(authorize)])
+    app.include_router(socket.router, prefix="/ws", dependencies=[Depends(authorize)])
     # Only what no route matches is looked up among the console's files, so that a wrong method stays a 405.
     app.router.default = _console()
     return app
@@ -112,7 +118,7 @@ def create_live_app(
         settings=settings, reader=reader, recorder=recorder, dispatcher_health=dispatcher_health, ray_health=None
     )
     app = _bare_app(context)
-    app.include_router(socket.router)
+    app.include_router(socket.router, dependencies=[Depends(authorize)])
     return app
 
 
@@ -128,6 +134,15 @@ def _bare_app(context: ApiContext) -> FastAPI:
     )
     app.state.context = context
     app.add_middleware(Guard, settings=context.settings)
+    if context.settings.allowed_origins:
+        # Without credentials: pages elsewhere send a key or a ticket, never the cookie of this site.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=context.settings.allowed_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            expose_headers=["Location", "Retry-After"],
+        )
     problems.install(app, extra_headers=SECURITY_HEADERS)
     openapi.install(app)
     return app

@@ -13,10 +13,12 @@ from starlette.requests import HTTPConnection
 
 from serve_apps.api.hub import Hub
 from serve_apps.api.tracking import Trackers, Tracking, no_trackers
-from thornback.artifacts.links import Links
+from thornback.access.throttle import Throttle
+from thornback.artifacts.links import Links, signing_secret
 from thornback.metrics.port import Recorder
 from thornback.providers.catalogue import Catalogue, load_catalogue
 from thornback.settings import Settings
+from thornback.store.access import AccessReader
 from thornback.store.read import StoreReader
 from thornback.webhooks.open import open_receiver
 from thornback.webhooks.receive import Receiver
@@ -61,7 +63,18 @@ class ApiContext:
         self.tracking = Tracking(trackers)
         self.links = Links(settings)
         self.read = Reads(reader)
+        self.sign_ins = Throttle()
         self.hub = Hub(recorder, self.read, max_streams=settings.max_streams)
+
+    @cached_property
+    def access(self) -> AccessReader:
+        """Users, keys and sessions."""
+        return AccessReader(self.reader.engine)
+
+    @cached_property
+    def ticket_secret(self) -> bytes:
+        """Signs tickets; every replica has the same."""
+        return signing_secret(self.settings)
 
     @cached_property
     def catalogue(self) -> Catalogue:

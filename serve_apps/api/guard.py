@@ -1,8 +1,8 @@
 """What is refused before any route sees it, and the headers that every answer carries.
 
-There is no access control yet, so the browser of the person at this machine must not become the way in:
-a page from elsewhere can neither start nor stop trainings (Origin), nor pose as this server by pointing
-its own name at the loopback address (Host).
+The browser of somebody who may use this server must not become the way in for others: a page from elsewhere can
+neither start nor stop trainings (Origin), nor pose as this server by pointing its own name at the loopback
+address (Host). Pages of `allowed_origins` may, and whoever has a ticket may read what it is for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_apps.api.problems import problem_response
@@ -54,13 +54,15 @@ class Guard:
         self._public_host = parse_base(settings.public_url).host.lower() if settings.public_url else None
         self._loopback_only = _is_loopback(settings.host)
         self._webhook_max_bytes = settings.webhook_max_bytes
+        self._origins = frozenset(map(_without_default_port, settings.allowed_origins))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on with the answer's headers completed."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        send = _with_headers(send)
+        has_ticket = _has_ticket(scope)
+        send = _with_headers(send, readable=has_ticket)
         is_signed = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in SIGNED_PATHS
         refusal = None if is_signed else self._refusal(scope)
         if refusal is not None:
@@ -86,7 +88,7 @@ class Guard:
         host = hosts[0].lower() if len(hosts) == 1 else ""
         if self._loopback_only and not _is_loopback(_name(host)) and host != self._public_host:
             return "unknown_host", f"this server listens on loopback only and does not answer for {host!r}"
-        if scope["type"] == "http" and scope["method"] in SAFE_METHODS:
+        if (scope["type"] == "http" and scope["method"] in SAFE_METHODS) or _has_ticket(scope):
             return None
         origin = headers.get("origin")
         if origin is None:
@@ -94,10 +96,18 @@ class Guard:
             if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
                 return None
             return "cross_origin", "another site's page asked for this"
+        if _without_default_port(origin) in self._origins:
+            return None
         own = {host, headers.get("x-forwarded-host", "").lower(), self._public_host}
         if _without_default_port(origin) in {_strip_port(origin, name) for name in own if name}:
             return None
         return "cross_origin", f"a page of {origin} asked for this; only pages of this server may"
+
+
+def _has_ticket(scope: Scope) -> bool:
+    """True for what only reads and says by a ticket who asks; whether it is a good one, its route finds out."""
+    only_reads = scope["type"] == "websocket" or scope["method"] in ("GET", "HEAD")
+    return only_reads and "ticket" in QueryParams(scope["query_string"])
 
 
 def _is_streamed(path: str) -> bool:
@@ -167,13 +177,17 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, *, readable: bool) -> Send:
+    """`readable`: pages of any site may read the answer; they have a ticket, and no cookie comes along."""
+
     async def completed(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
             headers.setdefault("Cache-Control", "no-store")
+            if readable:
+                headers.setdefault("Access-Control-Allow-Origin", "*")
         await send(message)
 
     return completed

@@ -1,25 +1,155 @@
-"""Who asks. Access control replaces this one dependency; no route needs to change."""
+"""Who asks: found once for each request, before its route runs, and checked against the route's rule."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
-from fastapi import Depends
+from fastapi import Depends, WebSocketException
+from starlette.requests import HTTPConnection
+
+from serve_apps.api.context import ApiContext, get_context
+from serve_apps.api.rules import Rule, rule_of
+from thornback.access.changes import KeyUsed
+from thornback.access.roles import Role
+from thornback.access.tickets import read_ticket
+from thornback.access.tokens import KEY, SESSION, Token, read_token
+from thornback.errors import Forbidden, NotSignedIn
+from thornback.settings import Settings
 
 LOCAL_USER = "local"
+COOKIE = "thornback_session"
+CLOSE_POLICY = 1008
+_TOLD_EVERY = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """The caller of a request."""
 
     user: str
+    role: Role
+    via: Literal["open", "key", "session", "ticket"]
+    token_id: str | None = None  # of the key or the session
+    limit: Role | None = None  # of the key, where it is for less than its user may
+    job_id: str | None = None  # all that a ticket may read, where it names one
+
+    @property
+    def is_admin(self) -> bool:
+        """True for those who may change what belongs to others."""
+        return self.role is Role.ADMIN
 
 
-async def current_principal() -> Principal:
-    """The API listens on loopback and knows one user: whoever can reach it."""
-    return Principal(user=LOCAL_USER)
+# Without access control whoever reaches the API, on loopback, is the one user.
+LOCAL = Principal(user=LOCAL_USER, role=Role.ADMIN, via="open")
+
+
+async def authorize(connection: HTTPConnection) -> None:
+    """Let the request through to its route, or not. Raises NotSignedIn, Forbidden."""
+    context = get_context(connection)
+    scope = connection.scope
+    method = scope["method"] if scope["type"] == "http" else "WS"
+    rule = rule_of(method, scope["route"].path)
+    try:
+        principal = await _authenticate(context, connection, rule)
+        await _check(context, principal, rule, scope.get("path_params", {}))
+    except (NotSignedIn, Forbidden) as error:
+        if scope["type"] == "websocket":
+            raise WebSocketException(CLOSE_POLICY, error.message) from None
+        raise
+    connection.state.principal = principal
+
+
+async def current_principal(connection: HTTPConnection) -> Principal:
+    """Whom `authorize` has let in."""
+    principal: Principal = connection.state.principal
+    return principal
 
 
 Caller = Annotated[Principal, Depends(current_principal)]
+
+
+async def _authenticate(context: ApiContext, connection: HTTPConnection, rule: Rule) -> Principal | None:
+    """None where nobody says who they are. Raises NotSignedIn for what is wrong or has ended."""
+    ticket = connection.query_params.get("ticket")
+    if ticket is not None and rule.role is not None:
+        # Without access control too: the answer to who has a ticket can be read by pages of any site.
+        if not rule.takes_ticket:
+            raise Forbidden("a ticket does not open this; send an API key, or sign in")
+        return await _by_ticket(context, ticket)
+    if not context.settings.has_access_control:
+        return LOCAL
+    scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+    if scheme:
+        token = read_token(given.strip())
+        if scheme.lower() != "bearer" or token is None or token.kind != KEY:
+            raise NotSignedIn("the Authorization header has to be `Bearer` and an API key (tbk_…)")
+        return await _by_key(context, token)
+    cookie = connection.cookies.get(COOKIE)
+    token = read_token(cookie) if cookie else None
+    if token is None or token.kind != SESSION:
+        return None
+    principal = await _by_session(context, token)
+    # A cookie that has ended is like none: what is open to all stays open.
+    if principal is None and rule.role is not None:
+        raise NotSignedIn("the session has ended; sign in again")
+    return principal
+
+
+async def _check(context: ApiContext, principal: Principal | None, rule: Rule, parameters: Mapping[str, Any]) -> None:
+    if rule.role is None:
+        return
+    if principal is None:
+        raise NotSignedIn("sign in, or send an API key: `Authorization: Bearer tbk_…`")
+    if not principal.role.covers(rule.role):
+        raise Forbidden(f"this needs the role {rule.role}; {principal.user} has {principal.role}")
+    if principal.job_id is not None and str(parameters.get("job_id")) != principal.job_id:
+        raise Forbidden("this ticket is for one job, and not for this one")
+    if rule.owner_of is not None and not principal.is_admin:
+        job_id = str(parameters[rule.owner_of])
+        owner = (await context.read(lambda store: store.job(job_id))).state.user
+        if owner != principal.user:
+            raise Forbidden(f"job {job_id} belongs to {owner}; only {owner} and admins may change it")
+
+
+async def _by_ticket(context: ApiContext, text: str) -> Principal:
+    ticket = read_ticket(text, context.ticket_secret, now=datetime.now(UTC))
+    if ticket is None:
+        raise NotSignedIn("the ticket is wrong or has ended; ask for a new one (POST /api/v1/tickets)")
+    if context.settings.has_access_control:
+        found = await context.read(lambda _: context.access.user(ticket.user))
+        if found is None or not found[0].is_active:
+            raise NotSignedIn("the user of the ticket is here no longer")
+    return Principal(user=ticket.user, role=Role.VIEWER, via="ticket", job_id=ticket.job_id)
+
+
+async def _by_key(context: ApiContext, token: Token) -> Principal:
+    found = await context.read(lambda _: context.access.key(token.id))
+    now = datetime.now(UTC)
+    if found is None or not token.matches(found[1]):
+        raise NotSignedIn("the API key is wrong")
+    key, _, user = found
+    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now) or not user.is_active:
+        raise NotSignedIn("the API key has been revoked or has expired")
+    if key.used_at is None or now >= key.used_at + _TOLD_EVERY:
+        await context.recorder.administer(KeyUsed(id=key.id, at=now))
+    return Principal(user=user.name, role=user.role.at_most(key.role), via="key", token_id=key.id, limit=key.role)
+
+
+async def _by_session(context: ApiContext, token: Token) -> Principal | None:
+    found = await context.read(lambda _: context.access.session(token.id))
+    if found is None or not token.matches(found[0]) or found[1] <= datetime.now(UTC) or not found[2].is_active:
+        return None
+    return Principal(user=found[2].name, role=found[2].role, via="session", token_id=token.id)
+
+
+def is_over_tls(connection: HTTPConnection, settings: Settings) -> bool:
+    """True where the browser came by https, straight or through a proxy."""
+    forwarded = connection.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return (
+        connection.url.scheme in ("https", "wss")
+        or forwarded == "https"
+        or (settings.public_url is not None and settings.public_url.startswith("https:"))
+    )

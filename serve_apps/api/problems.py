@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from serve_apps.api.spec_body import SPEC_TAGS, UNKNOWN_SPEC, wrong_spec
-from thornback.errors import InvalidInput, ThornbackError
+from thornback.errors import InvalidInput, NotSignedIn, ThornbackError, TooManyTries
 from thornback.log import get_logger
 
 MEDIA_TYPE = "application/problem+json"
@@ -26,6 +26,8 @@ RETRY_AFTER_S = 2  # an actor or a replica is back within this time after a cras
 STATUS: Mapping[str, int] = {
     "invalid_json": 400,
     "signature_invalid": 401,
+    "not_signed_in": 401,
+    "forbidden": 403,
     "cross_origin": 403,
     "link_refused": 403,
     "link_expired": 403,
@@ -47,6 +49,7 @@ STATUS: Mapping[str, int] = {
     "body_too_large": 413,
     "unsupported_media_type": 415,
     "range_not_satisfiable": 416,
+    "too_many_tries": 429,
     "unknown_host": 421,
     "invalid_input": 422,
     "invalid_data": 422,
@@ -150,8 +153,22 @@ def from_error(error: ThornbackError, *, instance: str | None = None) -> JSONRes
     """The answer to one of our errors; a 500 keeps its sentence to itself."""
     if STATUS.get(error.code, 500) == HTTPStatus.INTERNAL_SERVER_ERROR:
         return _internal(instance)
-    headers = {"Content-Range": f"bytes */{error.details['size']}"} if isinstance(error, RangeNotSatisfiable) else None
-    return problem_response(error.code, error.message, instance=instance, details=error.details, headers=headers)
+    return problem_response(
+        error.code, error.message, instance=instance, details=error.details, headers=_headers_of(error)
+    )
+
+
+def _headers_of(error: ThornbackError) -> Mapping[str, str]:
+    """What the status wants beside the body."""
+    match error:
+        case RangeNotSatisfiable():
+            return {"Content-Range": f"bytes */{error.details['size']}"}
+        case NotSignedIn():
+            return {"WWW-Authenticate": "Bearer"}
+        case TooManyTries():
+            return {"Retry-After": str(error.details["retry_after_s"])}
+        case _:
+            return {}
 
 
 def install(app: FastAPI, *, extra_headers: Mapping[str, str]) -> None:

@@ -87,8 +87,7 @@ class Links:
 
     @cached_property
     def _secret(self) -> bytes:
-        given = self._settings.links_secret
-        return given.encode() if given else _kept_secret(self._settings.home / SECRET_FILE)
+        return signing_secret(self._settings)
 
     def _base(self) -> str:
         settings = self._settings
@@ -108,6 +107,12 @@ class Links:
         if not place.is_local or not real.is_relative_to(Path(root.path).resolve()) or not real.is_file():
             raise NotFound(f"there is no file {key}")
         return place
+
+
+def signing_secret(settings: Settings) -> bytes:
+    """What links and tickets are signed with."""
+    given = settings.links_secret
+    return given.encode() if given else _kept_secret(settings.home / SECRET_FILE)
 
 
 def _kept_secret(path: Path) -> bytes:

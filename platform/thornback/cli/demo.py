@@ -115,7 +115,7 @@ def _run(
     record = start(node, output, hold=True)
     tell_addresses(record, output)
     spec = _write_spec(settings, manifest, epochs)
-    with Client(record.url) as client:
+    with Client(record.url, api_key=settings.api_key) as client:
         job = client.submit_spec(spec)
         _tell_curl(record, job, settings, output)
         job = show_job(client, job.id, output)

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from thornback import __version__
 from thornback.cli import (
+    access,
     data,
     demo,
     doctor,
@@ -81,6 +82,7 @@ simulate.register(app)
 webhook.register(app)
 lora.register(app)
 models.register(app)
+access.register(app)
 
 if __name__ == "__main__":
     app()

@@ -27,7 +27,8 @@ def _set_json(ctx: typer.Context, value: bool) -> bool:
 def complete_job(incomplete: str) -> list[tuple[str, str]]:
     """Shell completion: ids of recent jobs. No server means no suggestions."""
     try:
-        with Client(server_url(load_settings(), None), timeout_s=1.0) as client:
+        settings = load_settings()
+        with Client(server_url(settings, None), timeout_s=1.0, api_key=settings.api_key) as client:
             jobs = client.page(limit=50).jobs
     except ThornbackError:
         return []
@@ -67,7 +68,8 @@ def server_url(settings: Settings, url: str | None) -> str:
 @contextmanager
 def connect(url: str | None) -> Iterator[Client]:
     """A client for one command."""
-    with Client(server_url(load_settings(), url)) as client:
+    settings = load_settings()
+    with Client(server_url(settings, url), api_key=settings.api_key) as client:
         yield client
 
 

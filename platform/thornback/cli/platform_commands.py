@@ -58,6 +58,7 @@ def up(
         hold.started = True
         output.result(record.to_dict())
         tell_addresses(record, output)
+        tell_admin(node.admin_key, output)
         if hold.keep:
             output.note("stop it with: thornback down")
             return
@@ -82,7 +83,7 @@ def status(ctx: typer.Context, url: Url = None, json: Json = False) -> None:
     record = file.read()
     node = _node_state(file, record)
     address = server_url(settings, url)
-    with Client(address) as client:
+    with Client(address, api_key=settings.api_key) as client:
         try:
             health = client.health()
             counts = {item.value: client.page(limit=1, status=item.value).total for item in JobStatus}
@@ -123,6 +124,14 @@ def tell_addresses(record: NodeRecord, output: Output) -> None:
     output.note(f"log            {record.log}")
     if record.session_dir:
         output.note(f"Ray's logs     {record.session_dir}/logs")
+
+
+def tell_admin(key: str | None, output: Output) -> None:
+    """The first admin's key, which nothing else shows."""
+    if key is not None:
+        output.note("")
+        output.note("Access control is on. The key of the first user, `admin`, is shown this once:")
+        output.note(f"export THORNBACK_API_KEY={key}", style="bold")
 
 
 class Hold:

@@ -38,7 +38,7 @@ def upload(
     output, settings = output_of(ctx), load_settings()
     address = server_url(settings, url)
     begun = Begun(settings.home / "uploads-begun.json")
-    with Client(address, backoff=Backoff(give_up_after_s=give_up_after)) as client:
+    with Client(address, api_key=settings.api_key, backoff=Backoff(give_up_after_s=give_up_after)) as client:
         sent = _send(client, file.absolute(), begun, address, output)
     output.result(sent, Text(sent.uri))
     output.note(_told(sent))

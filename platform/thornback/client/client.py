@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import httpx2
 
+from thornback.client.access import Access
 from thornback.client.download import fetch_file
 from thornback.client.image_sets import ImageSets
 from thornback.client.model_versions import Models
@@ -68,6 +69,7 @@ class Client:
         backoff: Backoff | None = None,
         transport: httpx2.BaseTransport | None = None,
         headers: Mapping[str, str] | None = None,
+        api_key: str | None = None,
     ) -> None:
         """Nothing is connected yet.
 
@@ -77,6 +79,7 @@ class Client:
             backoff: of streams.
             transport: for tests: `httpx2.MockTransport(handler)`.
             headers: sent along with every request.
+            api_key: tbk_…, where the server asks who you are.
         """
         self.url = url.rstrip("/")
         self._backoff = backoff or Backoff()
@@ -84,9 +87,10 @@ class Client:
             base_url=self.url,
             timeout=httpx2.Timeout(timeout_s, connect=5.0),
             transport=transport,
-            headers=dict(headers or {}),
+            headers={**({"Authorization": f"Bearer {api_key}"} if api_key else {}), **(headers or {})},
         )
 
+        self.access = Access(self._call)
         self.image_sets = ImageSets(self._http, self._call)
         self.models = Models(self._http, self._call)
 

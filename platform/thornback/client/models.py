@@ -318,3 +318,48 @@ class Dataset(_Answer):
     captions: int
     size_bytes: int
     sha256: str
+
+
+class Session(_Answer):
+    """Who you are to the server."""
+
+    access_control: bool  # False: whoever reaches the server may do everything
+    user: str | None = None
+    role: str | None = None
+    via: str | None = None  # open, key or session
+
+
+class User(_Answer):
+    """Somebody who can sign in."""
+
+    name: str
+    role: str
+    is_active: bool
+    has_password: bool
+    created_at: datetime
+
+
+class ApiKey(_Answer):
+    """An API key without its secret."""
+
+    id: str
+    user: str
+    label: str
+    role: str | None = None  # at most this
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    used_at: datetime | None = None
+
+
+class NewApiKey(ApiKey):
+    """A key with its secret."""
+
+    api_key: str
+
+
+class Ticket(_Answer):
+    """`?ticket=` of a stream."""
+
+    ticket: str
+    expires_at: datetime

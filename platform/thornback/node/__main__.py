@@ -94,8 +94,9 @@ def _run(settings: Settings, status: _Status, log: str) -> None:
 
         node = Node(settings, on_phase=status.phase)
         info = asdict(node.start())
+        admin_key = info.pop("admin_key")  # for the parent alone: the record is a file
         _catch_signals()  # ray.init put its own handler in
-        status.send(ready=file.update(ready=True, **info).to_dict())
+        status.send(ready=file.update(ready=True, **info).to_dict(), admin_key=admin_key)
         threading.Event().wait()
     except (_StopRequestedError, SystemExit):
         # SystemExit: from Ray's own handler, while the node was starting.
@@ -114,12 +115,13 @@ def _deploy(settings: Settings, status: _Status, log: str) -> None:
     file = NodeFile(settings.home)
     file.acquire()
     info = asdict(Node(settings, on_phase=status.phase).start())
+    admin_key = info.pop("admin_key")
     _write_record(file, settings, log)
     record = file.update(ready=True, pid=0, **info)
     # Before the parent hears of it: Ray takes seconds to let this process go, and a `thornback down`
     # meanwhile would take the lock for a node of this machine and leave the cluster as it is.
     file.release()
-    status.send(ready=record.to_dict())
+    status.send(ready=record.to_dict(), admin_key=admin_key)
 
 
 def _remove(settings: Settings) -> None:

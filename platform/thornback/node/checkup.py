@@ -72,11 +72,17 @@ def check_fetches(settings: Settings) -> list[Check]:
 
 
 def check_exposure(settings: Settings) -> list[Check]:
-    """The API has no access control of its own."""
-    if settings.host in _LOOPBACK:
-        return [ok("exposure", f"the API listens on {settings.host} only")]
-    mend = "unset THORNBACK_HOST, and put a proxy that knows who may come in before it"
-    return [warning("exposure", f"the API listens on {settings.host}, and whoever reaches it may start jobs", mend)]
+    """Who reaches the API, and whether it asks who they are."""
+    if settings.has_access_control:
+        return [ok("exposure", f"the API listens on {settings.host} and asks everybody who they are")]
+    if not settings.is_loopback:
+        mend = "unset THORNBACK_HOST, or leave THORNBACK_ACCESS out"
+        found = f"the API would listen on {settings.host}, and whoever reached it could start jobs; it refuses to start"
+        return [error("exposure", found, mend)]
+    if settings.public_url is not None:
+        mend = "leave THORNBACK_ACCESS out, unless the proxy before it knows who may come in"
+        return [warning("exposure", f"{settings.public_url} leads here, and nobody is asked who they are", mend)]
+    return [ok("exposure", f"the API listens on {settings.host} only")]
 
 
 def check_database(settings: Settings) -> list[Check]:

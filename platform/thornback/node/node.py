@@ -6,11 +6,13 @@ thornback.node`, started by `NodeProcess`, which also prepares the environment.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,9 +21,10 @@ import ray
 from ray._private import parameter
 from ray.exceptions import RayActorError
 
+from thornback.access.first import make_first_admin
 from thornback.dispatch.actor import DISPATCHER_ACTOR, start_dispatcher
-from thornback.errors import BackendError, ThornbackError
-from thornback.metrics.actor import METRICS_ACTOR, start_metrics_actor
+from thornback.errors import BackendError, SettingsError, ThornbackError
+from thornback.metrics.actor import METRICS_ACTOR, connect, start_metrics_actor
 from thornback.node.ports import next_free, require_free
 from thornback.node.ray_folder import announce, prepare_folder
 from thornback.node.serve import ServeApps
@@ -45,6 +48,7 @@ class NodeInfo:
     dashboard_url: str
     ray_address: str
     session_dir: str | None
+    admin_key: str | None  # of the first admin, where this start made one
 
 
 def _ignore(_phase: str) -> None:
@@ -79,11 +83,13 @@ class Node:
         """Bring everything up and wait until the API is ready.
 
         Raises:
+            SettingsError: others could reach an API that asks nobody who they are.
             PortTaken: something else listens on the API's port.
             BackendError: Ray or an application did not start.
             StoreUnavailable: the database cannot be opened or migrated.
         """
         settings = self._settings
+        refuse_open(settings)
         if self.is_local:
             require_free(settings.host, settings.port, what="the API", setting="--port or THORNBACK_PORT")
         self._on_phase("preparing the database")
@@ -104,7 +110,12 @@ class Node:
             dashboard_url=dashboard_url,
             ray_address=str(context.address_info["gcs_address"]),
             session_dir=context.address_info.get("session_dir"),
+            admin_key=self._first_admin() if settings.has_access_control else None,
         )
+
+    def _first_admin(self) -> str | None:
+        recorder = connect(self._settings)
+        return asyncio.run(make_first_admin(recorder.administer, at=datetime.now(UTC)))
 
     def stop(self) -> None:
         """Take down what `start` brought up. Jobs that run are taken up again at the next start."""
@@ -153,6 +164,17 @@ class Node:
             ray.kill(ray.get_actor(name, namespace=self._settings.namespace), no_restart=True)
         except (ValueError, RayActorError):
             return  # it never started, or it is gone
+
+
+def refuse_open(settings: Settings) -> None:
+    """Raises SettingsError where everybody on the network would be let in."""
+    if settings.has_access_control or settings.is_loopback:
+        return
+    problem = (
+        f"THORNBACK_ACCESS is off and the API would listen on {settings.host}: whoever reaches it could run code "
+        "here. Listen on 127.0.0.1, or leave THORNBACK_ACCESS out"
+    )
+    raise SettingsError(problem, errors=[{"field": "THORNBACK_ACCESS", "message": problem}])
 
 
 def _ray_init(**options: Any) -> Any:

@@ -39,6 +39,7 @@ class NodeProcess:
         self._node_id = uuid.uuid4().hex
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ready = False
+        self.admin_key: str | None = None  # of the first admin, where this start made one
         self.log = settings.home / "logs" / "node.log"
         self.swept = 0  # processes that a crashed node had left here
 
@@ -69,6 +70,7 @@ class NodeProcess:
                     on_phase(message["phase"])
                 elif "ready" in message:
                     self._is_ready = True
+                    self.admin_key = message.get("admin_key")
                     return NodeRecord(**message["ready"])
                 else:
                     raise self._reported(message["error"])

@@ -37,10 +37,10 @@ class LiveApi:
         """Do something on the platform's loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE_S)
 
-    def start_server(self) -> None:
-        """On a free port; again on the same one after a stop."""
+    def start_server(self, **changes: Any) -> None:
+        """On a free port; again on the same one after a stop. `changes` are settings."""
         port = int(self.url.rpartition(":")[2]) if self.url else 0
-        self.replica = self.platform.app()
+        self.replica = self.platform.app(**changes)
         self.url = f"http://{self.run(self._server_stack.enter_async_context(serving(self.replica, port=port)))}"
 
     @property

@@ -5,11 +5,14 @@ from __future__ import annotations
 import socket
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from thornback.errors import SettingsError
 from thornback.node import checks, checks_software, checkup
 from thornback.node.checks import GIB, Level
+from thornback.node.node import refuse_open
 from thornback.settings import Settings
 
 Usage = namedtuple("Usage", "total used free")

@@ -1,0 +1,338 @@
+"""Signing in and out, users, API keys, and tickets for streams."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import HTTPConnection
+
+from serve_apps.api.context import ApiContext, Context
+from serve_apps.api.create import json_only
+from serve_apps.api.principal import COOKIE, Caller, Principal, is_over_tls
+from thornback.access.changes import (
+    AddKey,
+    AddUser,
+    ChangeUser,
+    CloseSession,
+    Key,
+    OpenSession,
+    RevokeKey,
+    User,
+    check_name,
+)
+from thornback.access.passwords import hash_password, matches
+from thornback.access.roles import Role
+from thornback.access.tickets import Ticket, write_ticket
+from thornback.access.tokens import KEY, SESSION, new_token, read_token
+from thornback.errors import Forbidden, InvalidInput, NotSignedIn, TooManyTries
+
+router = APIRouter(prefix="/api/v1", tags=["access"], dependencies=[Depends(json_only)])
+
+LONGEST_TICKET_S = 86_400
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class SignIn(_In):
+    """Either a name and its password, or an API key."""
+
+    name: Annotated[str | None, Field(max_length=100)] = None
+    password: Annotated[str | None, Field(max_length=1000, repr=False)] = None
+    api_key: Annotated[str | None, Field(max_length=200, repr=False)] = None
+
+
+class SessionOut(BaseModel):
+    """Who asks."""
+
+    access_control: bool = Field(description="False: whoever reaches this server may do everything.")
+    user: str | None = Field(description="None: nobody is signed in.")
+    role: Role | None
+    via: str | None = Field(description="open, key or session")
+
+
+class TicketIn(_In):
+    """A ticket to be made."""
+
+    job_id: str | None = Field(default=None, description="All it may read; left out: whatever you may read.")
+    seconds: Annotated[int, Field(ge=1, le=LONGEST_TICKET_S)] = 60
+
+
+class TicketOut(BaseModel):
+    """`?ticket=` of a stream."""
+
+    ticket: str
+    expires_at: datetime
+
+
+class UserIn(_In):
+    """A user to be made."""
+
+    name: str
+    role: Role = Role.TRAINER
+    password: Annotated[str | None, Field(repr=False)] = None
+
+
+class UserChange(_In):
+    """What is left out stays."""
+
+    role: Role | None = None
+    is_active: bool | None = None
+    password: Annotated[str | None, Field(repr=False)] = None
+
+
+class UserOut(BaseModel):
+    """A user."""
+
+    name: str
+    role: Role
+    is_active: bool
+    has_password: bool
+    created_at: datetime
+
+
+class UserList(BaseModel):
+    """All users."""
+
+    users: list[UserOut]
+
+
+class KeyIn(_In):
+    """An API key to be made."""
+
+    label: Annotated[str, Field(min_length=1, max_length=100)]
+    user: str | None = Field(default=None, description="Left out: yourself; for others, admins only.")
+    role: Role | None = Field(default=None, description="At most this; left out: all that the user may.")
+    days: Annotated[float | None, Field(gt=0, le=3650, description="How long it holds; left out: until revoked.")] = (
+        None
+    )
+
+
+class KeyOut(BaseModel):
+    """An API key without its secret."""
+
+    id: str
+    user: str
+    label: str
+    role: Role | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    used_at: datetime | None
+
+
+class NewKeyOut(KeyOut):
+    """A key with its secret, which is shown this once."""
+
+    api_key: str
+
+
+class KeyList(BaseModel):
+    """Keys, the newest first."""
+
+    keys: list[KeyOut]
+
+
+@router.get("/session", summary="Who am I?")
+async def get_session(context: Context, caller: Caller) -> SessionOut:
+    """Whether this server asks who somebody is, and who you are to it."""
+    principal: Principal | None = caller
+    return SessionOut(
+        access_control=context.settings.has_access_control,
+        user=principal.user if principal else None,
+        role=principal.role if principal else None,
+        via=principal.via if principal else None,
+    )
+
+
+@router.post("/session", status_code=201, summary="Sign in")
+async def sign_in(context: Context, request: Request, response: Response, body: SignIn) -> SessionOut:
+    """Begin a session in this browser: a cookie that scripts cannot read and other sites cannot use."""
+    if not context.settings.has_access_control:
+        raise InvalidInput.field("body", "there is no access control here: nobody has to sign in")
+    user = await _known(context, request, body)
+    now, token = datetime.now(UTC), new_token(SESSION)
+    length = timedelta(days=context.settings.session_days)
+    opened = OpenSession(id=token.id, user=user.name, digest=token.digest, at=now, expires_at=now + length)
+    await context.recorder.administer(opened)
+    response.set_cookie(
+        COOKIE,
+        token.text,
+        max_age=int(length.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=is_over_tls(request, context.settings),
+        path="/",
+    )
+    return SessionOut(access_control=True, user=user.name, role=user.role, via="session")
+
+
+@router.delete("/session", status_code=204, summary="Sign out")
+async def sign_out(context: Context, request: Request, response: Response) -> None:
+    """End the session of this browser."""
+    token = read_token(request.cookies.get(COOKIE, ""))
+    if token is not None and token.kind == SESSION:
+        found = await context.read(lambda _: context.access.session(token.id))
+        if found is not None and token.matches(found[0]):
+            await context.recorder.administer(CloseSession(id=token.id))
+    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
+
+
+@router.post("/tickets", status_code=201, summary="A ticket for a stream")
+async def make_ticket(context: Context, caller: Caller, body: TicketIn) -> TicketOut:
+    """A short-lived permission to read, for addresses that cannot carry a key: `wss://…?ticket=…`."""
+    if caller.via == "ticket":
+        raise Forbidden("a ticket cannot make tickets")
+    if body.job_id is not None:
+        job_id = body.job_id
+        await context.read(lambda store: store.job(job_id))
+    expires = (datetime.now(UTC) + timedelta(seconds=body.seconds)).replace(microsecond=0) + timedelta(seconds=1)
+    ticket = Ticket(user=caller.user, job_id=body.job_id, expires_at=expires)
+    return TicketOut(ticket=write_ticket(ticket, context.ticket_secret), expires_at=expires)
+
+
+@router.get("/users", summary="Users")
+async def list_users(context: Context) -> UserList:
+    """Everybody who can sign in."""
+    users = await context.read(lambda _: context.access.users())
+    return UserList(users=[_user_out(user) for user in users])
+
+
+@router.post("/users", status_code=201, summary="Add a user")
+async def add_user(context: Context, body: UserIn) -> UserOut:
+    """Somebody who can sign in: with a password, or with the keys that are made for them."""
+    name = check_name(body.name)
+    kept = await _hashed(body.password)
+    await context.recorder.administer(AddUser(name=name, role=body.role, password_hash=kept, at=datetime.now(UTC)))
+    return await _user_now(context, name)
+
+
+@router.patch("/users/{name}", summary="Change a user")
+async def change_user(context: Context, name: str, body: UserChange) -> UserOut:
+    """Another role or password; `is_active: false` ends all sessions, and no key works any more."""
+    change = ChangeUser(name=name, role=body.role, is_active=body.is_active, password_hash=await _hashed(body.password))
+    await context.recorder.administer(change)
+    return await _user_now(context, name)
+
+
+@router.get("/keys", summary="API keys")
+async def list_keys(context: Context, caller: Caller) -> KeyList:
+    """Your own; an admin sees all."""
+    mine = None if caller.is_admin else caller.user
+    keys = await context.read(lambda _: context.access.keys(mine))
+    return KeyList(keys=[_key_out(key) for key in keys])
+
+
+@router.post("/keys", status_code=201, summary="Make an API key")
+async def make_key(context: Context, caller: Caller, body: KeyIn) -> NewKeyOut:
+    """The key is in this answer and nowhere else."""
+    if not context.settings.has_access_control:
+        raise InvalidInput.field("body", "there is no access control here (THORNBACK_ACCESS): keys open nothing")
+    user = body.user or caller.user
+    if user != caller.user and not caller.is_admin:
+        raise Forbidden("only an admin makes keys for others")
+    role = body.role
+    if caller.limit is not None:  # a key for less cannot make one for more
+        role = caller.limit.at_most(role)
+    now, token = datetime.now(UTC), new_token(KEY)
+    expires_at = None if body.days is None else now + timedelta(days=body.days)
+    await context.recorder.administer(
+        AddKey(id=token.id, user=user, digest=token.digest, label=body.label, role=role, at=now, expires_at=expires_at)
+    )
+    return NewKeyOut(
+        id=token.id,
+        user=user,
+        label=body.label,
+        role=role,
+        created_at=now,
+        expires_at=expires_at,
+        revoked_at=None,
+        used_at=None,
+        api_key=token.text,
+    )
+
+
+@router.delete("/keys/{key_id}", status_code=204, summary="Revoke an API key")
+async def revoke_key(context: Context, caller: Caller, key_id: str) -> None:
+    """It opens nothing from now on."""
+    found = await context.read(lambda _: context.access.key(key_id))
+    if found is not None and found[0].user != caller.user and not caller.is_admin:
+        raise Forbidden("only an admin revokes the keys of others")
+    await context.recorder.administer(RevokeKey(id=key_id, at=datetime.now(UTC)))
+
+
+async def _known(context: ApiContext, request: HTTPConnection, body: SignIn) -> User:
+    """Raises NotSignedIn; TooManyTries after too many failures."""
+    now = datetime.now(UTC)
+    address = request.client.host if request.client else ""
+    tries = [("address", address), ("name", (body.name or "").strip().lower())]
+    wait = max(context.sign_ins.wait(who, now=now) for who in tries)
+    if wait:
+        seconds = int(wait.total_seconds()) + 1
+        raise TooManyTries(f"too many failed tries; try again in {seconds} s", retry_after_s=seconds)
+    user = await _by_api_key(context, body.api_key) if body.api_key else await _by_password(context, body)
+    if user is None:
+        for who in tries:
+            context.sign_ins.failed(who, now=now)
+        raise NotSignedIn("the API key is wrong" if body.api_key else "the name or the password is wrong")
+    for who in tries:
+        context.sign_ins.succeeded(who)
+    return user
+
+
+async def _by_password(context: ApiContext, body: SignIn) -> User | None:
+    name = (body.name or "").strip().lower()
+    found = await context.read(lambda _: context.access.user(name))
+    kept = found[1] if found is not None and found[0].is_active else None
+    is_right = await anyio.to_thread.run_sync(matches, body.password or "", kept)
+    return found[0] if found is not None and is_right else None
+
+
+async def _by_api_key(context: ApiContext, text: str) -> User | None:
+    token = read_token(text.strip())
+    found = None if token is None else await context.read(lambda _: context.access.key(token.id))
+    if token is None or found is None or not token.matches(found[1]):
+        return None
+    key, _, user = found
+    ended = key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= datetime.now(UTC))
+    # A session has all rights of its user: a key for less must not become one.
+    return None if ended or not user.is_active or key.role is not None else user
+
+
+async def _hashed(password: str | None) -> str | None:
+    """Takes tens of milliseconds of a core, on purpose."""
+    return None if password is None else await anyio.to_thread.run_sync(hash_password, password)
+
+
+async def _user_now(context: ApiContext, name: str) -> UserOut:
+    found = await context.read(lambda _: context.access.user(name))
+    assert found is not None  # noqa: S101 - it was written a moment ago, and users are not removed
+    return _user_out(found[0])
+
+
+def _user_out(user: User) -> UserOut:
+    return UserOut(
+        name=user.name,
+        role=user.role,
+        is_active=user.is_active,
+        has_password=user.has_password,
+        created_at=user.created_at,
+    )
+
+
+def _key_out(key: Key) -> KeyOut:
+    return KeyOut(
+        id=key.id,
+        user=key.user,
+        label=key.label,
+        role=key.role,
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+        revoked_at=key.revoked_at,
+        used_at=key.used_at,
+    )

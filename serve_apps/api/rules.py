@@ -1,0 +1,145 @@
+"""Which role each route asks for. A route that has no entry is for admins only, and fails the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from thornback.access.roles import Role
+
+_JOBS = "/api/v1/training/jobs"
+_SETS = "/api/v1/image-sets"
+_INBOX = "/api/v1/webhooks/deliveries"
+_MODEL = "/api/v1/models/{model}"
+_UPLOAD = "/api/v1/uploads/{upload_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may."""
+
+    role: Role | None  # None: everybody, signed in or not
+    owner_of: str | None = None  # the parameter that names a job; of the admins and its user only
+    takes_ticket: bool = False  # a stream, or what a page that is embedded elsewhere reads
+
+
+OPEN = Rule(None)  # proves by itself who asks (a signature), or tells nothing
+READ = Rule(Role.VIEWER)
+WATCH = Rule(Role.VIEWER, takes_ticket=True)
+TRAIN = Rule(Role.TRAINER)
+ADMIN = Rule(Role.ADMIN)
+
+
+def _own(parameter: str) -> Rule:
+    return Rule(Role.TRAINER, owner_of=parameter)
+
+
+_OF_JOB, _OF_SET = _own("job_id"), _own("set_id")
+
+RULES: Mapping[tuple[str, str], Rule] = {
+    # health, and who asks
+    ("GET", "/healthz"): OPEN,
+    ("GET", "/readyz"): OPEN,
+    ("GET", "/api/v1/health"): READ,
+    ("GET", "/api/v1/session"): OPEN,
+    ("POST", "/api/v1/session"): OPEN,
+    ("DELETE", "/api/v1/session"): OPEN,
+    ("POST", "/api/v1/tickets"): READ,
+    ("GET", "/api/v1/users"): ADMIN,
+    ("POST", "/api/v1/users"): ADMIN,
+    ("PATCH", "/api/v1/users/{name}"): ADMIN,
+    ("GET", "/api/v1/keys"): READ,
+    ("POST", "/api/v1/keys"): READ,
+    ("DELETE", "/api/v1/keys/{key_id}"): READ,
+    # providers reach us
+    ("POST", "/api/v1/webhooks/replicate"): OPEN,
+    ("POST", "/api/v1/webhooks/fal"): OPEN,
+    ("POST", "/api/webhooks/replicate"): OPEN,
+    ("POST", "/api/webhooks/fal"): OPEN,
+    ("GET", _INBOX): ADMIN,
+    ("GET", f"{_INBOX}/{{delivery_id}}"): ADMIN,
+    ("DELETE", f"{_INBOX}/{{delivery_id}}"): ADMIN,
+    ("POST", f"{_INBOX}/{{delivery_id}}/replay"): ADMIN,
+    # jobs
+    ("GET", "/api/v1/kinds"): READ,
+    ("POST", "/api/v1/training/estimate"): READ,
+    ("GET", _JOBS): READ,
+    ("POST", _JOBS): TRAIN,
+    ("GET", f"{_JOBS}/{{job_id}}"): WATCH,
+    ("DELETE", f"{_JOBS}/{{job_id}}"): _OF_JOB,
+    ("POST", f"{_JOBS}/{{job_id}}/cancel"): _OF_JOB,
+    ("POST", f"{_JOBS}/{{job_id}}/retry"): TRAIN,
+    ("POST", f"{_JOBS}/{{job_id}}/save"): _OF_JOB,
+    ("POST", f"{_JOBS}/{{job_id}}/sample"): _OF_JOB,
+    ("POST", f"{_JOBS}/{{job_id}}/finish"): _OF_JOB,
+    ("POST", f"{_JOBS}/{{job_id}}/sync"): TRAIN,
+    ("POST", f"{_JOBS}/{{job_id}}/approve"): _OF_JOB,
+    ("GET", f"{_JOBS}/{{job_id}}/items"): WATCH,
+    ("GET", f"{_JOBS}/{{job_id}}/metrics"): WATCH,
+    ("GET", f"{_JOBS}/{{job_id}}/logs"): WATCH,
+    ("GET", f"{_JOBS}/{{job_id}}/artifacts"): READ,
+    ("GET", f"{_JOBS}/{{job_id}}/artifacts/{{name}}"): READ,
+    ("GET", f"{_JOBS}/{{job_id}}/events"): WATCH,
+    ("GET", f"{_JOBS}/{{job_id}}/dataset"): READ,
+    ("PATCH", f"{_JOBS}/{{job_id}}/dataset"): _OF_JOB,
+    ("GET", f"{_JOBS}/{{job_id}}/dataset/dataset.zip"): READ,
+    ("GET", f"{_JOBS}/{{job_id}}/dataset/frames/{{frame_id}}/image"): READ,
+    ("GET", f"{_JOBS}/{{job_id}}/dataset/frames/{{frame_id}}/thumbnail"): READ,
+    ("GET", "/api/v1/training/events"): WATCH,
+    ("WS", "/training/{job_id}"): WATCH,  # where the sockets are an application of their own
+    ("WS", "/ws/training/{job_id}"): WATCH,
+    ("POST", "/api/v1/training/import"): TRAIN,
+    # the paths of older front ends
+    ("GET", "/api/replicate/training-logs/{id}"): READ,
+    ("POST", "/api/replicate/sync-completed"): TRAIN,
+    ("GET", "/api/modal/model-status/{id}"): READ,
+    ("POST", "/api/lora/train"): TRAIN,
+    ("GET", "/api/lora/status/{job_id}"): READ,
+    # image sets
+    ("GET", _SETS): READ,
+    ("POST", _SETS): TRAIN,
+    ("GET", f"{_SETS}/{{set_id}}"): READ,
+    ("POST", f"{_SETS}/{{set_id}}/cancel"): _OF_SET,
+    ("GET", f"{_SETS}/{{set_id}}/images.zip"): READ,
+    ("GET", f"{_SETS}/{{set_id}}/images/{{number}}"): READ,
+    # files
+    ("GET", "/api/v1/files/{key:path}"): OPEN,  # the link is signed
+    ("POST", "/api/v1/datasets"): TRAIN,
+    ("OPTIONS", "/api/v1/uploads"): OPEN,
+    ("POST", "/api/v1/uploads"): TRAIN,
+    ("GET", _UPLOAD): TRAIN,
+    ("HEAD", _UPLOAD): TRAIN,
+    ("PATCH", _UPLOAD): TRAIN,
+    ("DELETE", _UPLOAD): TRAIN,
+    # models; each user sees the own ones
+    ("GET", "/api/v1/models"): READ,
+    ("GET", _MODEL): READ,
+    ("GET", f"{_MODEL}/compare"): READ,
+    ("GET", f"{_MODEL}/versions"): READ,
+    ("POST", f"{_MODEL}/versions"): TRAIN,
+    ("GET", f"{_MODEL}/versions/{{version}}"): READ,
+    ("PATCH", f"{_MODEL}/versions/{{version}}"): TRAIN,
+    ("DELETE", f"{_MODEL}/versions/{{version}}"): TRAIN,
+    ("GET", f"{_MODEL}/versions/{{version}}/model.safetensors"): READ,
+    ("GET", f"{_MODEL}/versions/{{version}}/lineage"): READ,
+    ("PUT", f"{_MODEL}/aliases/{{alias}}"): TRAIN,
+    ("DELETE", f"{_MODEL}/aliases/{{alias}}"): TRAIN,
+    # providers and reports
+    ("GET", "/api/v1/providers"): READ,
+    ("GET", "/api/v1/providers/{name}/catalogue"): READ,
+    ("GET", "/api/v1/reports"): READ,
+    ("GET", "/api/v1/reports/trigger-words"): READ,
+    ("GET", "/api/v1/reports/durations"): READ,
+    ("GET", "/api/v1/reports/steps"): READ,
+    ("GET", "/api/v1/reports/captioning"): READ,
+    ("GET", "/api/v1/reports/dataset-sizes"): READ,
+    ("GET", "/api/v1/reports/dataset-sizes/trainings"): READ,
+    ("GET", "/api/v1/reports/failures"): READ,
+    ("GET", "/api/v1/reports/costs"): READ,
+    ("GET", "/api/v1/alerts"): READ,
+}
+
+
+def rule_of(method: str, path: str) -> Rule:
+    """The rule of a route as the application has it."""
+    return RULES.get((method, path), ADMIN)
