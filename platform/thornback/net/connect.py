@@ -88,11 +88,11 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         addresses = self._rules.check(*await self._look_up(host, port), port, own=self._own())[:MAX_ADDRESSES]
         share = None if timeout is None else timeout / len(addresses)
-        for left, address in reversed(list(enumerate(reversed(addresses)))):
+        for number, address in enumerate(addresses, start=1):
             try:
                 return await self._inner.connect_tcp(str(address), port, share, local_address, options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if not left:
+                if number == len(addresses):
                     raise
         raise AssertionError("a name has at least one address")
 
