@@ -2,7 +2,8 @@
 
 S3 signs such addresses itself. For a folder the API serves them (`/api/v1/files/…`), with an HMAC-SHA256 over the
 file's key, the time and the name; the key of that HMAC is the setting `links_secret`, or is made once and kept in
-home. Whoever signs and whoever serves must have the same one.
+home. Whoever signs and whoever serves must have the same one: let the API sign, for drivers of jobs are given no
+secrets and may run on another machine.
 """
 
 from __future__ import annotations
