@@ -110,9 +110,8 @@ class FrameFolder:
         frames = self.read()
         if not frames.sealed:
             raise Conflict("the dataset is still in review; approve it first")
-        archive = self._place_of(ARCHIVE)
         made = frames.zip
-        if made is not None and made.content == frames.content and archive.exists():
+        if made is not None and made.content == frames.content and self.archive.exists():
             return made
         work.mkdir(parents=True, exist_ok=True)
         path = work / ARCHIVE
@@ -123,7 +122,7 @@ class FrameFolder:
             size_bytes=path.stat().st_size,
             images=len(frames.kept),
         )
-        archive.upload(path)
+        self.archive.upload(path)
         path.unlink()
         self._change(lambda frames: frames.model_copy(update={"zip": record}))
         return record
@@ -133,15 +132,20 @@ class FrameFolder:
         """The address of `dataset.zip`."""
         return join(self.uri, ARCHIVE)
 
+    @property
+    def archive(self) -> Location:
+        """Where `dataset.zip` lies."""
+        return self._place_of(ARCHIVE)
+
     def picture(self, frame: FrameRecord) -> Location:
         """Where a frame's picture lies. Raises NotFound where only its thumbnail was kept."""
         if frame.stored is None:
             raise NotFound(f"only the thumbnail of frame {frame.id} was kept ({frame.reason})")
         return self._place_of(frame.stored, frame.file)
 
-    def thumbnail(self, frame: FrameRecord) -> Location:
-        """Where its preview lies, a JPEG; a frame that could not be read has none."""
-        return self._place_of(THUMBNAILS, f"{frame.id}.jpg")
+    def thumbnail(self, id: str) -> Location:
+        """Where the preview of a frame lies, a JPEG; one that could not be read has none."""
+        return self._place_of(THUMBNAILS, f"{id}.jpg")
 
     def _found(self) -> FrameSet | None:
         try:
@@ -162,7 +166,7 @@ class FrameFolder:
 
     def _store(self, frame: NewFrame, record: FrameRecord) -> None:
         with contextlib.suppress(DataError):  # a frame that cannot be read has no preview
-            self.thumbnail(record).write_bytes(pictures.thumbnail(frame.path.read_bytes(), THUMBNAIL_SIDE))
+            self.thumbnail(record.id).write_bytes(pictures.thumbnail(frame.path.read_bytes(), THUMBNAIL_SIDE))
         if record.stored is not None:
             self.picture(record).upload(frame.path)
         if record.kept:
