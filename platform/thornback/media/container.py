@@ -11,6 +11,7 @@ from thornback.errors import DataError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
 # What FFmpeg may take a file for. Left out are playlists and scripts, which name further files and addresses (hls,
@@ -47,13 +48,34 @@ def open_video(path: Path, *, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[In
     limit = {"max_pixels": str(max_pixels)}
     try:
         # `file:` in front, or a name such as `concat:a|b` would be a protocol.
-        container = av.open(f"file:{real}", container_options=_OPTIONS, options=limit, timeout=OPEN_S)
+        container = av.open(
+            f"file:{real}",
+            container_options=_OPTIONS,
+            options=limit,
+            timeout=OPEN_S,
+            metadata_errors="replace",  # titles come in every encoding
+        )
     except av.FFmpegError as error:
         raise refused(f"it is no video that can be read ({_words(error)}); MP4, MOV, WebM and MKV are") from None
     with container:
         stream = video_stream(container)
         stream.codec_context.options = limit
         yield container, stream
+
+
+def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """All packets of the stream; where the file cannot be read on, it ends."""
+    import av
+
+    coming = container.demux(stream)
+    while True:
+        try:
+            packet = next(coming, None)
+        except av.FFmpegError:
+            return
+        if packet is None:
+            return
+        yield packet
 
 
 def video_stream(container: InputContainer) -> VideoStream:

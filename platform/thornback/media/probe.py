@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from thornback.errors import DataError
-from thornback.media.container import open_video, refused
+from thornback.media.container import open_video, packets, refused
 from thornback.settings import Settings
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _scan(container: InputContainer, stream: VideoStream, limits: VideoLimits) -
     times: list[int] = []
     first, end = math.inf, -math.inf
     most = int(limits.max_seconds * MAX_FPS) + EXTRA_PACKETS
-    for packet in container.demux(stream):
+    for packet in packets(container, stream):
         if not packet.size:
             continue  # the end
         found.packets += 1
@@ -206,7 +206,7 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame
 
     stream.codec_context.thread_count = 1
     lost: Exception | None = None
-    for count, packet in enumerate(container.demux(stream)):
+    for count, packet in enumerate(packets(container, stream)):
         if count > MAX_LOST_PACKETS:
             break
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socketserver
 import threading
 import zipfile
@@ -259,3 +260,42 @@ def test_it_is_json_and_back(clip: Path) -> None:
     info = probe(clip)
     assert VideoInfo(**info.to_dict()) == info
     assert replace(info, rotation=270).shown_size == (180, 320)
+
+
+def test_a_title_in_another_encoding_is_no_fault(tmp_path: Path) -> None:
+    path = odd_clips.count_up(tmp_path / "clip.mkv", frames=3)
+    content = path.read_bytes()
+    assert b"Lavf" in content  # who wrote it, as text
+    path.write_bytes(content.replace(b"Lavf", b"L\xe4vf"))
+    assert probe(path).frames == 3
+
+
+def _mutated(content: bytes, draw: random.Random) -> bytes:
+    """A few bytes changed, cut out or repeated, mostly where the headers are."""
+    made = bytearray(content)
+    for _ in range(draw.choice((1, 3, 10, 50))):
+        at = draw.randrange(len(made) if draw.random() < 0.5 else min(len(made), 1500))
+        match draw.randrange(4):
+            case 0:
+                made[at] = draw.randrange(256)
+            case 1:
+                made[at : at + 4] = draw.choice((b"\xff" * 4, b"\x7f" + b"\xff" * 3, bytes(4), b"\x80" + bytes(3)))
+            case 2:
+                del made[at : min(at + draw.randrange(1, 100), len(made) - 100)]
+            case _:
+                made[at:at] = made[at : at + draw.randrange(1, 100)]
+    return bytes(made)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.ts", "clip.avi"])
+def test_whatever_is_broken_in_a_file_is_one_error(tmp_path: Path, name: str) -> None:
+    codec = "mpeg4" if name == "clip.avi" else "libx264"
+    whole = odd_clips.count_up(tmp_path / name, frames=12, codec=codec).read_bytes()
+    draw, refused = random.Random(7), 0
+    for number in range(100):
+        (path := tmp_path / f"{number}.mp4").write_bytes(_mutated(whole, draw))
+        try:
+            probe(path)
+        except DataError:
+            refused += 1
+    assert 5 < refused < 95  # both ends are tried

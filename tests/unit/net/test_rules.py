@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from thornback.errors import AddressRefused, SettingsError
 from thornback.net.connect import own_addresses
-from thornback.net.rules import AddressRules, Allowed
+from thornback.net.ranges import why_not_public
+from thornback.net.rules import AddressRules, Allowed, read_host
 from thornback.net.s3 import check_s3
 from thornback.settings import Settings
 
@@ -127,3 +132,33 @@ def test_the_servers_that_an_s3_address_may_name(uri: str, is_taken: bool, tmp_p
         return
     with pytest.raises(AddressRefused):
         check_s3(uri, settings)
+
+
+def _drawn(number: int) -> str:
+    """In decimal, octal or hexadecimal digits."""
+    return (str(number), f"0{number:o}", hex(number))[number % 3]
+
+
+HOSTS = st.one_of(
+    st.text(max_size=40),
+    st.ip_addresses().map(str),
+    st.ip_addresses(v=6).map("[{}]".format),
+    st.integers(0, 1 << 33).map(str),
+    st.integers(0, 1 << 33).map(hex),
+    st.lists(st.integers(0, 300).map(_drawn), min_size=1, max_size=5).map(".".join),
+)
+
+
+@given(HOSTS, st.sampled_from(["http", "https", "HTTP", "file", "", "gopher"]), st.text(max_size=10))
+def test_any_text_is_an_address_that_is_taken_or_refused(host: str, scheme: str, rest: str) -> None:
+    try:
+        parts = AddressRules().check_url(f"{scheme}://{host}{rest}")
+    except AddressRefused:
+        return
+    name, address = read_host(parts.raw_host.decode("ascii"))
+    assert address is None or why_not_public(address) is None
+    assert parts.scheme in ("http", "https")
+    assert not parts.userinfo
+    with contextlib.suppress(OSError):
+        socket.inet_aton(name)  # what a C library reads as an address has to be one to us as well
+        assert address is not None
