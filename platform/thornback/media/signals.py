@@ -91,13 +91,14 @@ class Meter:
         self._measured = 0
         """How many of the held frames have been measured before."""
 
-    def add(self, stamp: int, small: Tiny) -> None:
-        """The next frame."""
+    def add(self, stamp: int, small: Tiny) -> float:
+        """The next frame; gives its `step`."""
         near = [distance(small, earlier) for earlier in reversed(self._recent)]
         self._near.append(near + [np.inf] * (self.lags - len(near)))
         self._recent = [*self._recent[1 - self.lags :], small]
         self._stamps.append(stamp)
         self._coarse.append(coarse(small))
+        return near[0] if near else 0.0
 
     def take(self, *, last: bool = False) -> Signals:
         """What can be measured now and was not before: all up to `reach` before the newest, or to the end."""

@@ -1,0 +1,163 @@
+"""The best frame of each scene, chosen while the video is decoded.
+
+Decoded frames are large (3 MB at 1080p), so few are held: of each short stretch the sharpest of some samples.
+When the scene's both ends are known, the sharpest that is not near a fade or dissolve is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol, TypeVar
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+
+from thornback.media.cuts import Boundary, How
+from thornback.media.tiny import rows
+
+SAMPLE_S = 0.16
+"""Frames nearer to each other than this are not both looked at."""
+STRETCH_S = 0.4
+JUMP = 6.0
+"""A step (signals.py) of this much may be a cut and begins a new stretch."""
+CLEAR_S = 1.0
+"""A frame so far from the middle of a dissolve or fade is clear of it."""
+CLEAR_SHARE = 0.5
+"""In a short scene: this share of it."""
+_SHARPNESS_WIDTH = 480
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a frame is like."""
+
+    sharpness: float
+    """Variance of the Laplacian of the brightness at 480 pixels of width: compare only frames of one video."""
+    brightness: float
+    """Mean, 0 to 1."""
+
+
+def look(frame: VideoFrame) -> Look:
+    """About 0.5 ms for 1920x1080."""
+    if frame.format.is_rgb or not frame.format.is_planar:
+        frame = frame.reformat(format="gray")
+    bits = frame.format.components[0].bits
+    whole = rows(frame.planes[0], bits > 8)
+    factor = max(1, round(whole.shape[1] / _SHARPNESS_WIDTH))
+    size = (max(1, whole.shape[1] // factor), max(1, whole.shape[0] // factor))
+    grey = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    grey = np.right_shift(grey, bits - 8).astype(np.uint8) if bits > 8 else np.asarray(grey, np.uint8)
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
+    return Look(round(float(deviation[0, 0]) ** 2, 2), round(float(grey.mean()) / 255, 4))
+
+
+class Choice(Protocol):
+    """Something that stands for a moment and has a sharpness."""
+
+    @property
+    def stamp(self) -> int:
+        """When."""
+        ...
+
+    @property
+    def sharpness(self) -> float:
+        """See `Look`."""
+        ...
+
+
+Some = TypeVar("Some", bound=Choice)
+
+
+def best(choices: Iterable[Some], start: Boundary, end: Boundary, unit_s: float) -> Some | None:
+    """The sharpest of a scene that is clear of its gradual ends, or the one that is farthest from them."""
+    inside = [choice for choice in choices if start.stamp <= choice.stamp < end.stamp]
+    clear = [choice for choice in inside if is_clear(choice.stamp, start, end, unit_s)]
+    if clear:
+        return max(clear, key=lambda choice: choice.sharpness)
+    return max(inside, key=lambda choice: min(_distances(choice.stamp, start, end)), default=None)
+
+
+def is_clear(stamp: int, start: Boundary, end: Boundary, unit_s: float) -> bool:
+    """Whether a moment of a scene is far enough from the ends that are gradual."""
+    length = end.stamp - start.stamp
+    both = _is_gradual(start) and _is_gradual(end)
+    far = min(CLEAR_S / unit_s, length * (CLEAR_SHARE * 0.7 if both else CLEAR_SHARE))
+    return all(distance >= far for distance in _distances(stamp, start, end))
+
+
+def _distances(stamp: int, start: Boundary, end: Boundary) -> list[float]:
+    """From each gradual end; from the nearer end where none is."""
+    distances = [float(abs(stamp - bound.stamp)) for bound in (start, end) if _is_gradual(bound)]
+    return distances or [float(min(stamp - start.stamp, end.stamp - stamp))]
+
+
+def _is_gradual(boundary: Boundary) -> bool:
+    return boundary.how in (How.DISSOLVE, How.FADE)
+
+
+@dataclass(slots=True)
+class Held:
+    """A decoded frame."""
+
+    stamp: int
+    frame: VideoFrame
+    look: Look
+
+    @property
+    def sharpness(self) -> float:
+        """The look's."""
+        return self.look.sharpness
+
+
+class Pool:
+    """The frames held for scenes that are not decided yet."""
+
+    def __init__(self, unit_s: float) -> None:
+        self.unit_s = unit_s
+        self._sample, self._stretch = SAMPLE_S / unit_s, STRETCH_S / unit_s
+        self._held: list[Held] = []
+        self._began: int | None = None
+        self._sampled: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def offer(self, stamp: int, frame: VideoFrame, step: float) -> None:
+        """The next frame, and how far it is from the one before."""
+        fresh = self._began is None or step >= JUMP or stamp - self._began >= self._stretch
+        if fresh:
+            self._began = stamp
+        elif self._sampled is not None and stamp - self._sampled < self._sample:
+            return
+        self._sampled = stamp
+        held = Held(stamp, frame, look(frame))
+        if fresh:
+            self._held.append(held)
+        elif held.sharpness > self._held[-1].sharpness:
+            self._held[-1] = held
+
+    def settle(self, start: Boundary, end: Boundary) -> Held | None:
+        """The best of a scene; its frames and all before it are let go."""
+        chosen = best(self._held, start, end, self.unit_s)
+        self._held = [held for held in self._held if held.stamp >= end.stamp]
+        return chosen
+
+    def thin(self, start: Boundary, decided: int) -> None:
+        """Of the frames before `decided`, in a scene that goes on, keep the best."""
+        now = Boundary(decided, How.CUT)
+        chosen = best(self._held, start, now, self.unit_s)
+        self._held = [held for held in self._held if held is chosen or held.stamp >= decided]
+
+
+Keep = Callable[[Held], None]
+
+
+def settle_all(pool: Pool, bounds: Sequence[Boundary], keep: Keep) -> None:
+    """Decide the scenes between consecutive boundaries."""
+    for start, end in pairwise(bounds):
+        chosen = pool.settle(start, end)
+        if chosen is not None:
+            keep(chosen)
