@@ -78,7 +78,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", f"{_JOBS}/{{job_id}}/metrics"): WATCH,
     ("GET", f"{_JOBS}/{{job_id}}/logs"): WATCH,
     ("GET", f"{_JOBS}/{{job_id}}/artifacts"): READ,
-    ("GET", f"{_JOBS}/{{job_id}}/artifacts/{{name}}"): READ,
+    ("GET", f"{_JOBS}/{{job_id}}/artifacts/{{name:path}}"): READ,
     ("GET", f"{_JOBS}/{{job_id}}/events"): WATCH,
     ("GET", f"{_JOBS}/{{job_id}}/dataset"): READ,
     ("PATCH", f"{_JOBS}/{{job_id}}/dataset"): _OF_JOB,
