@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Cost(Generic[Result]):
-    """`cpu_s` has the children that ended before the function did; `peak_mb` is the largest single process's."""
+    """`cpu_s` has the children that ended before the function did; `peak_mb` is what it grew by meanwhile."""
 
     result: Result
     cpu_s: float
