@@ -119,11 +119,14 @@ class Settings(BaseSettings):
         AbsolutePath | None,
         Field(description="A YuNet model (ONNX) that finds faces, for datasets that keep only frames with one."),
     ] = None
+    captions_url: Annotated[
+        str | None, Field(description="The endpoint that THORNBACK_CAPTIONS_KEY is for; no other is told it.")
+    ] = None
     captions_key: Annotated[
         str | None,
         Field(
             repr=False,
-            description="For the endpoint that captions; in thornback.env, since drivers are given no secrets otherwise.",
+            description="For the server of THORNBACK_CAPTIONS_URL; in thornback.env, for drivers are given no secrets otherwise.",
         ),
     ] = None
     replicate_api_token: Annotated[

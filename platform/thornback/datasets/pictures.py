@@ -97,7 +97,9 @@ def to_rgb(content: bytes) -> Image.Image:
 def thumbnail(content: bytes, side: int) -> bytes:
     """A JPEG of at most `side` pixels on the longer side. Raises DataError as `to_rgb` does."""
     with _opened(content) as image:
-        image.draft("RGB", (side, side))  # a JPEG is decoded at the next size above: a tenth of the time
+        scale = side / max(image.size)
+        # A JPEG is decoded at the next size above, which takes a third of the time.
+        image.draft("RGB", (max(1, round(image.width * scale)), max(1, round(image.height * scale))))
         image.load()
         small = _as_rgb(ImageOps.exif_transpose(image))
     small.thumbnail((side, side))

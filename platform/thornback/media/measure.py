@@ -24,6 +24,7 @@ Grey = npt.NDArray[np.uint8]
 _BLOCK = 8  # pixels, the side of a block that has texture or none
 _TEXTURE = 3.0  # grey levels by which a block with texture varies (standard deviation)
 _REBLUR = 9  # taps, as in the paper
+_LIT = 64  # grey level that a twentieth of a frame must exceed for its bars to be seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +47,8 @@ class Measured:
     sharpness: float = 0.0  # variance of the Laplacian, grey levels squared
     blur: float = 1.0  # 0 sharp to 1 blurred, see `blur_effect`
     mean: float = 0.0  # grey level, 0 to 255
-    light: float = 0.0  # grey level that 5 % of the pixels are above
-    shade: float = 0.0  # grey level that 5 % of the pixels are below
+    light: float = 0.0  # grey level that 95 % of the pixels do not exceed
+    shade: float = 0.0  # grey level that 5 % of the pixels do not exceed
     detail: float = 0.0  # share of the blocks that have texture
     hash: int = 0
     face: float | None = None  # share of the picture that its largest face takes, where that was asked for
@@ -67,7 +68,7 @@ def measure(look: Look) -> Measured:
     height, width = grey.shape
     bars = find_bars(grey).within(look.bars) if look.bars else NO_BARS
     small = shrink(bars.cut(grey))
-    shade, light = np.percentile(small, (5, 95))
+    shade, light = levels(small, 0.05, 0.95)
     return Measured(
         frame=look.frame,
         width=width,
@@ -76,8 +77,8 @@ def measure(look: Look) -> Measured:
         sharpness=laplacian_variance(small),
         blur=blur_effect(small),
         mean=float(small.mean()),
-        light=float(light),
-        shade=float(shade),
+        light=light,
+        shade=shade,
         detail=detail(small),
         hash=phash(small),
         face=None if look.face_model is None else largest_face(look.frame, look.face_model),
@@ -87,9 +88,16 @@ def measure(look: Look) -> Measured:
 def bars_of(look: Look) -> Bars | None:
     """The bars of one frame; None for one that cannot be read or has too little light to tell."""
     grey = read_grey(look.frame)
-    if grey is None or float(np.percentile(grey, 95)) < 64:
+    if grey is None or levels(grey, 0.95)[0] < _LIT:
         return None
     return find_bars(grey)
+
+
+def levels(grey: Grey, *shares: float) -> list[float]:
+    """The grey levels that these shares of the pixels do not exceed."""
+    counts = cv2.calcHist([grey], [0], None, [256], [0, 256])
+    reached = np.cumsum(counts) / grey.size
+    return [float(np.searchsorted(reached, share)) for share in shares]
 
 
 def read_grey(path: Path) -> Grey | None:

@@ -18,6 +18,7 @@ from thornback.datasets import pictures
 from thornback.errors import AddressRefused, InvalidInput, Unavailable
 from thornback.net.client import GuardedClient
 from thornback.net.rules import PUBLIC_ONLY, AddressRules
+from thornback.settings import Settings
 
 PROMPT = (
     "Describe this picture in one sentence of plain English for a training caption: the subject, what it does, the "
@@ -34,6 +35,21 @@ _FIELD = "config.captions.url"
 
 class _BusyError(Exception):
     """It may answer later."""
+
+
+def key_for(url: str, settings: Settings) -> str | None:
+    """The operator's key, where `url` is of the very server that it is for: users may name any address."""
+    if settings.captions_url is None or _server(url) != _server(settings.captions_url):
+        return None
+    return settings.captions_key
+
+
+def _server(url: str) -> tuple[str, str, int | None]:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise InvalidInput.field(_FIELD, f"{url!r} is no address") from None
+    return parts.scheme, parts.host, parts.port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

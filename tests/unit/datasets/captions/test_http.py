@@ -10,9 +10,10 @@ import pytest
 from tests.fixtures.chat import ChatServer
 from tests.unit.datasets.pictures_made import picture
 from thornback.datasets import pictures
-from thornback.datasets.captions.http import HttpCaptioner
+from thornback.datasets.captions.http import HttpCaptioner, key_for
 from thornback.errors import InvalidInput, Unavailable
 from thornback.net.rules import AddressRules, Allowed
+from thornback.settings import Settings
 
 
 @pytest.fixture
@@ -85,3 +86,25 @@ def test_private_addresses_are_refused(chat: ChatServer, images: list[Path]) -> 
     with pytest.raises(InvalidInput, match="THORNBACK_FETCH_ALLOW"):
         HttpCaptioner(url=chat.url).describe(images[:1])
     assert chat.asked == []
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("https://llm.example/v1", "sk-1"),
+        ("https://LLM.example:443/v1/chat/completions", "sk-1"),
+        ("http://llm.example/v1", None),  # whoever listens in between would read it
+        ("https://llm.example:8443/v1", None),
+        ("https://llm.example.evil.example/v1", None),
+        ("https://llm.example@evil.example/v1", None),
+    ],
+)
+def test_the_operators_key_goes_to_one_server_only(tmp_path: Path, url: str, key: str | None) -> None:
+    settings = Settings(home=tmp_path, captions_url="https://llm.example/v1", captions_key="sk-1")
+    assert key_for(url, settings) == key
+    assert key_for(url, Settings(home=tmp_path, captions_key="sk-1")) is None
+
+
+def test_no_address(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="is no address"):
+        key_for("https://host:port", Settings(home=tmp_path, captions_url="https://llm.example", captions_key="sk-1"))
