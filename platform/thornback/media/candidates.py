@@ -21,8 +21,11 @@ from thornback.media.tiny import rows
 SAMPLE_S = 0.16
 """Frames nearer to each other than this are not both looked at."""
 STRETCH_S = 0.4
-JUMP = 6.0
-"""A step (signals.py) of this much may be a cut and begins a new stretch."""
+JUMP, JUMP_RATIO = 5.0, 2.0
+"""A step (signals.py) of this much, and so many times the one before, may be a cut and begins a new stretch."""
+MOST_PIXELS = 8 * 1920 * 1080
+MOST_HELD, LEAST_HELD = 10, 3
+"""So many frames are held at most: as many as have `MOST_PIXELS` in all, between these bounds."""
 CLEAR_S = 1.0
 """A frame so far from the middle of a dissolve or fade is clear of it."""
 CLEAR_SHARE = 0.5
@@ -77,21 +80,20 @@ def best(choices: Iterable[Some], start: Boundary, end: Boundary, unit_s: float)
     clear = [choice for choice in inside if is_clear(choice.stamp, start, end, unit_s)]
     if clear:
         return max(clear, key=lambda choice: choice.sharpness)
-    return max(inside, key=lambda choice: min(_distances(choice.stamp, start, end)), default=None)
+    return max(inside, key=lambda choice: min(_distances(choice.stamp, start, end), default=0), default=None)
 
 
 def is_clear(stamp: int, start: Boundary, end: Boundary, unit_s: float) -> bool:
     """Whether a moment of a scene is far enough from the ends that are gradual."""
-    length = end.stamp - start.stamp
-    both = _is_gradual(start) and _is_gradual(end)
-    far = min(CLEAR_S / unit_s, length * (CLEAR_SHARE * 0.7 if both else CLEAR_SHARE))
-    return all(distance >= far for distance in _distances(stamp, start, end))
+    distances = _distances(stamp, start, end)
+    share = CLEAR_SHARE * 0.7 if len(distances) == 2 else CLEAR_SHARE
+    far = min(CLEAR_S / unit_s, (end.stamp - start.stamp) * share)
+    return all(distance >= far for distance in distances)
 
 
-def _distances(stamp: int, start: Boundary, end: Boundary) -> list[float]:
-    """From each gradual end; from the nearer end where none is."""
-    distances = [float(abs(stamp - bound.stamp)) for bound in (start, end) if _is_gradual(bound)]
-    return distances or [float(min(stamp - start.stamp, end.stamp - stamp))]
+def _distances(stamp: int, start: Boundary, end: Boundary) -> list[int]:
+    """From each gradual end."""
+    return [abs(stamp - bound.stamp) for bound in (start, end) if _is_gradual(bound)]
 
 
 def _is_gradual(boundary: Boundary) -> bool:
@@ -121,13 +123,16 @@ class Pool:
         self._held: list[Held] = []
         self._began: int | None = None
         self._sampled: int | None = None
+        self._step = 0.0
 
     def __len__(self) -> int:
         return len(self._held)
 
     def offer(self, stamp: int, frame: VideoFrame, step: float) -> None:
         """The next frame, and how far it is from the one before."""
-        fresh = self._began is None or step >= JUMP or stamp - self._began >= self._stretch
+        jump = step >= max(JUMP, JUMP_RATIO * self._step)
+        self._step = step
+        fresh = jump or self._began is None or stamp - self._began >= self._stretch
         if fresh:
             self._began = stamp
         elif self._sampled is not None and stamp - self._sampled < self._sample:
@@ -138,6 +143,15 @@ class Pool:
             self._held.append(held)
         elif held.sharpness > self._held[-1].sharpness:
             self._held[-1] = held
+        if len(self._held) > min(MOST_HELD, max(LEAST_HELD, MOST_PIXELS // (frame.width * frame.height))):
+            self._drop_one()
+
+    def _drop_one(self) -> None:
+        """Of the two that are nearest in time, the less sharp."""
+        gaps = [after.stamp - before.stamp for before, after in pairwise(self._held)]
+        place = gaps.index(min(gaps))
+        pair = self._held[place : place + 2]
+        self._held.remove(min(pair, key=lambda held: held.sharpness))
 
     def settle(self, start: Boundary, end: Boundary) -> Held | None:
         """The best of a scene; its frames and all before it are let go."""
