@@ -126,7 +126,7 @@ class Settings(BaseSettings):
         str | None,
         Field(
             repr=False,
-            description="For the server of THORNBACK_CAPTIONS_URL; in thornback.env, for drivers are given no secrets otherwise.",
+            description="For the server of THORNBACK_CAPTIONS_URL; in thornback.env, or drivers will not have it.",
         ),
     ] = None
     replicate_api_token: Annotated[
