@@ -17,7 +17,7 @@ from thornback.artifacts.s3_store import S3Store, asking, code_of
 from thornback.errors import InvalidInput, NotFound, StorageUnavailable
 
 LONGEST_LINK_S = 7 * 86_400  # of signature version 4
-PART_BYTES = 16 << 20  # files from this size on go in parts, several at once
+PART_BYTES = 8 << 20  # files from this size on go in parts, several at once
 PARTS_AT_ONCE = 8
 # S3 copies by itself, up to 5 GB with one request, and keeps the CRC32 and the content type of what it copies whole.
 COPY_IN_PARTS_BYTES = 1 << 30
