@@ -20,6 +20,13 @@ def check_s3(uri: str, settings: Settings) -> None:
     Raises:
         AddressRefused: it names another server, or options beside the server's.
     """
+    try:
+        _check(uri, settings)
+    except ValueError as error:  # of urlsplit: a bracket or a port that is none
+        raise AddressRefused(f"the s3:// address cannot be read: {error}") from None
+
+
+def _check(uri: str, settings: Settings) -> None:
     parts = urlsplit(uri)
     if parts.username is not None or parts.password is not None:
         raise AddressRefused("an s3:// address with a key in it is not taken; give the key to the server's environment")
