@@ -20,7 +20,8 @@ _LOST = frozenset({"412", "409", "PreconditionFailed", "ConditionalRequestConfli
 def swap(place: Location, old: bytes | None, new: bytes) -> bool:
     """Write `new` where the file still holds `old`.
 
-    In a folder that all machines mount this takes locks that reach across machines, as NFS 4 has them.
+    A folder that several machines mount must have locks that reach across them, as NFS 4 has; an S3-compatible
+    server must know conditional writes (`If-Match`), else the last of several wins.
 
     Args:
         place: of the file.

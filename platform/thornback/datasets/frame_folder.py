@@ -91,11 +91,13 @@ class FrameFolder:
         Can be done again after an interruption at any point. Raises NotFound.
         """
         sealed = self._change(lambda frames: frames.model_copy(update={"sealed": True}))
+        if sealed.settled:
+            return sealed
         _in_parallel(self._settle, sealed.frames)
         settled = tuple(frame.model_copy(update={"stored": _final(frame)}) for frame in sealed.frames)
         sealed = self._change(lambda frames: frames.model_copy(update={"frames": settled}))
         self._sweep(sealed)
-        return sealed
+        return self._change(lambda frames: frames.model_copy(update={"settled": True}))
 
     def pack(self, work: Path) -> ZipRecord:
         """Make `dataset.zip` of a sealed dataset, or find it made: pictures with same-stem .txt captions, flat.

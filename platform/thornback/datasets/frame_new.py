@@ -81,4 +81,4 @@ def assembled(origin: Origin, frames: Sequence[FrameRecord], *, sealed: bool) ->
         raise DataError(f"several frames are called {twice[0]}")
     if not any(frame.kept for frame in frames):
         raise DataError("no frame was good enough to train on")
-    return FrameSet(frames=tuple(frames), sealed=sealed, **vars(origin))
+    return FrameSet(frames=tuple(frames), sealed=sealed, settled=sealed, **vars(origin))

@@ -106,6 +106,7 @@ class FrameSet(BaseModel):
     job_id: str
     revision: int = Field(default=1, description="Grows with every change; a change names the one it was made on.")
     sealed: bool = Field(default=False, description="The training has it: nothing changes any more.")
+    settled: bool = Field(default=False, description="images/ and captions/ hold what is trained on, and no more.")
     created_at: datetime
     trigger_word: str
     default_caption: str = Field(description="Of frames that are taken back and have no caption.")

@@ -62,6 +62,9 @@ def test_what_is_trained_on_and_what_people_look_at(folder: FrameFolder, uri: st
     assert locate(join(uri, "images", "0000.jpg")).read_bytes() == new[0].path.read_bytes()
     assert folder.read() == made
     assert made.sealed
+    before = {entry.path: entry.modified_at for entry in locate(uri).files()}
+    assert folder.seal() == made
+    assert {entry.path: entry.modified_at for entry in locate(uri).files()} == before
     assert json.loads(text(uri, "dataset.json"))["frames"][2]["duplicate_of"] == "0000"
     assert told == [0.25, 0.5, 0.75, 1.0]
     with pytest.raises(NotFound, match="only the thumbnail"):
