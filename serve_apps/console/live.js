@@ -8,8 +8,9 @@ const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 15_000;
 // The server is never silent for more than 5 s (heartbeats); twice that and some is a dead line.
 const SILENCE_MS = 12_000;
-// Why a connection was ended on purpose, to begin another at once.
+// Why a connection was ended on purpose: to begin another at once, or to rest.
 const SWITCH = Symbol("other kinds are wanted");
+const REST = Symbol("nobody is signed in");
 
 /** Wait before attempt `attempt` (1 for the first): doubling, half of it random, so that the tabs of
  *  many people do not come back in one instant. `random` is in [0, 1). */
@@ -20,18 +21,21 @@ export function backoffMs(attempt, random) {
 
 export class LiveStream extends Emitter {
   /** @param {{url: URL, onEvents: (events: object[]) => void, onStatus: (status: object) => void,
-   *   onFresh: () => void, onOpen: () => void}} options
+   *   onFresh: () => void, onOpen: () => void, onSignedOut: () => void}} options
    *  `onFresh`: what the page holds must be read anew, for this connection does not continue an
-   *  earlier one. `onOpen`: a connection stands, whether it continues one or not. */
-  constructor({ url, onEvents, onStatus, onFresh, onOpen }) {
+   *  earlier one. `onOpen`: a connection stands, whether it continues one or not.
+   *  `onSignedOut`: the server wants to know who asks. */
+  constructor({ url, onEvents, onStatus, onFresh, onOpen, onSignedOut }) {
     super();
     this.url = url;
     this.onEvents = onEvents;
     this.onStatus = onStatus;
     this.onFresh = onFresh;
     this.onOpen = onOpen;
+    this.onSignedOut = onSignedOut;
     this.cursor = null; // id of the last event seen
-    this.state = "connecting"; // connecting, live, lost
+    this.state = "connecting"; // connecting, live, lost, resting
+    this.rests = false;
     this.retryAt = null; // ms, while lost
     this.attempt = 0;
     this.kinds = []; // of events asked for; empty: all
@@ -57,6 +61,24 @@ export class LiveStream extends Emitter {
     this.abort?.abort(SWITCH);
   }
 
+  /** End the connection, and make no other until `resume`. */
+  halt() {
+    if (this.rests) return;
+    this.rests = true;
+    this.#become("resting", null);
+    this.abort?.abort(REST);
+  }
+
+  /** Begin again, as if nothing had been heard: whoever reads now may not be who read before. */
+  resume() {
+    if (!this.rests) return;
+    this.rests = false;
+    this.cursor = null;
+    this.attempt = 0;
+    this.#become("connecting", null);
+    this.retryNow();
+  }
+
   /** Do not wait for the next attempt. Nothing happens while the stream is live. */
   retryNow() {
     this.wake?.();
@@ -64,7 +86,10 @@ export class LiveStream extends Emitter {
 
   async #run() {
     for (;;) {
-      if ((await this.#connect()) === SWITCH) continue;
+      if (this.rests) await this.#pause(null);
+      if (this.rests) continue; // the machine woke up, which is no reason to ask
+      const end = await this.#connect();
+      if (end === SWITCH || this.rests) continue;
       // Whatever else ended the connection (server gone, proxy, sleep of the machine), the answer is the same.
       this.attempt += 1;
       const delay = backoffMs(this.attempt, Math.random());
@@ -89,6 +114,7 @@ export class LiveStream extends Emitter {
       const headers = { Accept: "text/event-stream" };
       if (this.cursor !== null) headers["Last-Event-ID"] = String(this.cursor);
       const response = await fetch(url, { headers, signal: abort.signal, cache: "no-store" });
+      if (response.status === 401) this.onSignedOut();
       if (!response.ok || !response.body) throw new Error(`the stream answered ${response.status}`);
       const continues = this.cursor !== null;
       this.attempt = 0;
@@ -138,7 +164,7 @@ export class LiveStream extends Emitter {
 
   #pause(ms) {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
+      const timer = ms === null ? null : setTimeout(resolve, ms); // null: until it is woken
       this.wake = () => {
         clearTimeout(timer);
         resolve();
