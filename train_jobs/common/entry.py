@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import ray
 
@@ -19,11 +19,19 @@ from thornback.metrics.reporter import NullReporter, Reporter, open_reporter
 from thornback.settings import Settings, load_settings
 from train_jobs.common.arguments import Arguments
 from train_jobs.common.console import ConsoleReporter, say
-from train_jobs.common.driver import EXIT_OK, EXIT_USAGE, RunDriver
+from train_jobs.common.driver import EXIT_OK, EXIT_USAGE
+
+
+class Driver(Protocol):
+    """One run, whatever it is made of."""
+
+    def main(self) -> int:
+        """Run and tell the end. Returns the exit code."""
+        ...
 
 
 class MakeDriver(Protocol):
-    """How a kind of training makes its driver. Raises InvalidInput for a specification of another kind."""
+    """How a kind of job makes its driver. Raises InvalidInput for a specification of another kind."""
 
     def __call__(
         self,
@@ -36,7 +44,7 @@ class MakeDriver(Protocol):
         attempt: Attempt | None = None,
         resume_from: str | None = None,
         is_ray_own: bool = False,
-    ) -> RunDriver[Any]:
+    ) -> Driver:
         """A driver of one run."""
         ...
 

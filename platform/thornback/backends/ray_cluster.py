@@ -30,7 +30,11 @@ from thornback.settings import ENV_PREFIX, Settings
 T = TypeVar("T")
 
 # The module that runs a kind of job: `python -m <module> --job-id … --attempt …`.
-ENTRYPOINTS: Mapping[str, str] = {"convnext": "train_jobs.convnext", "lora": "train_jobs.lora"}
+ENTRYPOINTS: Mapping[str, str] = {
+    "convnext": "train_jobs.convnext",
+    "lora": "train_jobs.lora",
+    "video_lora": "train_jobs.video_lora",
+}
 
 # Ray's HTTP calls answer in milliseconds; a submission waits for the head's job agent.
 HTTP_TIMEOUT_S = 15.0

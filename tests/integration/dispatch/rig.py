@@ -40,6 +40,7 @@ class Rig:
 
     settings: Settings
     dashboard: str | None = None
+    entrypoints: Mapping[str, str] = field(default_factory=lambda: ENTRY)
     reader: StoreReader = field(init=False)
     recorder: ActorRecorder = field(init=False)
     backend: RayClusterBackend = field(init=False)
@@ -50,13 +51,13 @@ class Rig:
         start_metrics_actor(self.settings)
         self.recorder = connect(self.settings)
         self.reader = StoreReader(open_engine(self.settings.database_url))
-        self.backend = RayClusterBackend(self.settings, entrypoints=ENTRY)
+        self.backend = RayClusterBackend(self.settings, entrypoints=self.entrypoints)
         self.start_dispatcher()
         return self
 
     def start_dispatcher(self) -> None:
         """Or find the one that runs."""
-        start_dispatcher(self.settings, entrypoints=ENTRY)
+        start_dispatcher(self.settings, entrypoints=self.entrypoints)
 
     async def schedule(self, job_id: str) -> None:
         """Write down that a job is to start, and do no more."""
