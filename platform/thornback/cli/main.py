@@ -13,6 +13,7 @@ from thornback.cli import (
     data,
     demo,
     doctor,
+    frame_sets,
     image_sets,
     jobs,
     lora,
@@ -71,6 +72,7 @@ demo.register(app)
 jobs.register(app)
 wishes.register(app)
 image_sets.register(app)
+frame_sets.register(app)
 watch.register(app)
 data.register(app)
 storage.register(app)

@@ -15,6 +15,7 @@ import httpx2
 
 from thornback.client.access import Access
 from thornback.client.download import fetch_file
+from thornback.client.frame_sets import FrameSets
 from thornback.client.image_sets import ImageSets
 from thornback.client.model_versions import Models
 from thornback.client.models import (
@@ -91,6 +92,7 @@ class Client:
         )
 
         self.access = Access(self._call)
+        self.frame_sets = FrameSets(self._http, self._call)
         self.image_sets = ImageSets(self._http, self._call)
         self.models = Models(self._http, self._call)
 
