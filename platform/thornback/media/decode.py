@@ -23,13 +23,16 @@ from thornback.media.container import open_video
 PROBED = 4
 """Packets looked at after a jump, to see whether it led to a key frame that is early enough."""
 
+STRICT = ("h264", "hevc")
+"""Decoders that are told to give up a broken frame. By themselves they fill it up with what was there before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mode:
     """What a decoder may leave out. Both save about a quarter of its time."""
 
     reference_only: bool = False
-    """Without the frames that no other frame needs (most B-frames)."""
+    """Without the frames that no other frame needs (most B-frames). A damaged frame may pass for one of these."""
     rough: bool = False
     """Without the deblocking filter: good enough to compare frames, never to keep one."""
 
@@ -42,6 +45,9 @@ class Video:
         self.stream = stream
         self.broken = 0
         """Packets and frames that could not be decoded, so far."""
+        self._strict = stream.codec_context.name in STRICT
+        self._lost = False
+        """Whether what is decoded builds on a broken frame, until the next key frame."""
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
         """All packets of the stream from where the file stands. The end of a file cut short is an end."""
@@ -91,11 +97,13 @@ class Video:
             frames = self.stream.decode(packet)
         except (av.FFmpegError, ValueError):
             self.broken += 1
+            self._lost = self._strict
             return
         for frame in frames:
-            if frame.is_corrupt:
+            self._lost = self._lost and not frame.key_frame
+            if frame.is_corrupt or self._lost:
                 self.broken += 1
-            elif isinstance(frame, VideoFrame):
+            else:
                 yield frame
 
 
@@ -107,8 +115,10 @@ def opened(path: str | Path, mode: Mode | None = None) -> Iterator[Video]:
         codec = stream.codec_context
         codec.thread_type = "SLICE"
         codec.thread_count = 1
+        options = {"err_detect": "explode"} if codec.name in STRICT else {}
         if mode.rough:
-            codec.options = {**codec.options, "skip_loop_filter": "all"}
+            options["skip_loop_filter"] = "all"
+        codec.options = {**codec.options, **options}
         if mode.reference_only:
             codec.skip_frame = "NONREF"
         yield Video(container, stream)

@@ -20,7 +20,7 @@ from thornback.media.decode import opened
 Stamps = NDArray[np.int64]
 SHORTEST_S = 12.0
 """Pieces are not shorter: each decodes up to 2·reach twice."""
-ROUNDS = 3
+ROUNDS = 2
 """Pieces for each worker, so that progress moves and no worker waits long for the slowest."""
 
 
