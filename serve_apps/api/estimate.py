@@ -6,36 +6,67 @@ from collections.abc import Sequence
 from statistics import median
 
 from serve_apps.api.provider_schemas import EstimateOut
-from thornback.jobs.spec import ImageSetSpec, JobSpec, RemoteLoraSpec
+from thornback.jobs.lora import RemoteLoraConfig
+from thornback.jobs.pace import Expected, PastRun, expected
+from thornback.jobs.spec import ConvNextSpec, ImageSetSpec, JobSpec, LoraSpec, RemoteLoraSpec
 from thornback.providers.catalogue import Catalogue
 from thornback.providers.entry import ImageModel, Trainer
 from thornback.store.read import StoreReader
 
 _OWN = "it runs on this cluster"
+# Stands for the dataset that is made of the video; a price does not depend on it.
+_MADE = "https://dataset.invalid/images.zip"
 
 
 def estimate(spec: JobSpec, catalogue: Catalogue, store: StoreReader) -> EstimateOut:
     """The estimate of a job. Raises InvalidInput where the catalogue has no such trainer or model."""
     if isinstance(spec, RemoteLoraSpec):
-        return _training(spec, catalogue.trainer(spec.backend, spec.config.trainer), store)
+        return _training(spec.config, catalogue.trainer(spec.backend, spec.config.trainer), store)
     if isinstance(spec, ImageSetSpec):
         return _images(spec, catalogue.image_model(spec.backend, spec.config.model))
+    history = store.own_runs(spec.kind, spec.backend)
+    if isinstance(spec, ConvNextSpec | LoraSpec):
+        return _own(spec.backend, expected(spec.config, history))
+    if spec.backend == "ray":
+        return _pipeline(_own(spec.backend, None), history)
+    trainer = catalogue.trainer(spec.backend, spec.config.trainer)
+    config = RemoteLoraConfig.model_validate(spec.config.training_config(spec.backend, _MADE))
+    return _pipeline(_training(config, trainer, store), history)
+
+
+def _own(backend: str, found: Expected | None) -> EstimateOut:
+    basis = f"{_OWN}: its first epochs will tell"
+    if found is not None:
+        count = "one training" if found.runs == 1 else f"{found.runs} trainings"
+        unlike = f" with another {', '.join(found.differs)}" if found.differs else ""
+        basis = f"{found.units} {found.unit}, as quick as {count} of this model that ended here{unlike}"
     return EstimateOut(
-        backend=spec.backend,
+        backend=backend,
         model=None,
         cost_usd=None,
         cost_basis=_OWN,
-        seconds=None,
-        seconds_basis=f"{_OWN}: its first epochs will tell",
-        seconds_origin=None,
+        seconds=round(found.seconds, 1) if found else None,
+        seconds_basis=basis,
+        seconds_origin="history" if found else None,
     )
 
 
-def _training(spec: RemoteLoraSpec, trainer: Trainer, store: StoreReader) -> EstimateOut:
-    cost = trainer.estimate(spec.config)
-    steps = trainer.steps(spec.config)
+def _pipeline(training: EstimateOut, history: Sequence[PastRun]) -> EstimateOut:
+    """From a video: the price is the training's; the time that of other pipelines, for its length is not known yet."""
+    if took := [run.seconds for run in history if run.seconds > 0]:
+        basis = f"the middle of what the last {len(took)} took, from the video to the version"
+        return training.model_copy(
+            update={"seconds": round(median(took), 1), "seconds_basis": basis, "seconds_origin": "history"}
+        )
+    basis = "the training alone; nobody can say what the video takes before it was looked at"
+    return training.model_copy(update={"seconds_basis": basis})
+
+
+def _training(config: RemoteLoraConfig, trainer: Trainer, store: StoreReader) -> EstimateOut:
+    cost = trainer.estimate(config)
+    steps = trainer.steps(config)
     pace = _pace(store.durations(trainer.provider, trainer.name))
-    usual = trainer.steps(spec.config.model_copy(update={"steps": None, "inputs": {}}))
+    usual = trainer.steps(config.model_copy(update={"steps": None, "inputs": {}}))
     if pace is not None and steps:
         seconds = pace * steps
         basis = f"{steps} steps, as quick as the trainings with {trainer.name} that ended here"
@@ -46,7 +77,7 @@ def _training(spec: RemoteLoraSpec, trainer: Trainer, store: StoreReader) -> Est
         seconds = trainer.typical_s
         basis = "what the catalogue says of a usual training"
     return EstimateOut(
-        backend=spec.backend,
+        backend=trainer.provider,
         model=trainer.name,
         cost_usd=cost.usd,
         cost_basis=cost.basis,

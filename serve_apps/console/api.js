@@ -3,16 +3,20 @@
 import { SseParser } from "./sse.js";
 import { strings } from "./strings.js";
 
+/** Called when the server wants to know who asks; the page sets it. */
+export const door = { onSignedOut: () => {} };
+
 const BASE = new URL("api/v1/training/", document.baseURI);
 
-/** What the API refused: `status` (0: not reached), `code`, a sentence, and the fields at fault. */
+/** What the API refused: `status` (0: not reached), `code`, a sentence, the fields at fault, and how long to wait. */
 export class ApiError extends Error {
-  constructor(status, { code = "unknown", detail = "", errors = [] } = {}) {
+  constructor(status, { code = "unknown", detail = "", errors = [], retryAfterS = null } = {}) {
     super(detail || strings.error.status(status));
     this.name = "ApiError";
     this.status = status;
     this.code = code;
     this.errors = errors;
+    this.retryAfterS = retryAfterS;
   }
 }
 
@@ -26,26 +30,32 @@ export const endpoint = (path, params = {}) => {
   return url;
 };
 
-async function request(method, path, { params, signal } = {}) {
-  const response = await answer(method, path, { params, signal, accept: "application/json" });
+/** One call; `body` is JSON text. Where `stays`, the caller decides what a 401 leads to. Throws ApiError. */
+export async function request(method, path, { params, signal, body, headers, stays } = {}) {
+  const type = body === undefined ? {} : { "Content-Type": "application/json" };
+  const response = await answer(method, path, { params, stays, signal, body, headers: { Accept: "application/json", ...type, ...headers } });
   return response.status === 204 ? null : response.json();
 }
 
-async function answer(method, path, { params, signal, accept }) {
+// A wrong password is no reason to leave for the sign-in.
+const SESSION = "../session";
+
+async function answer(method, path, { params, stays, ...options }) {
   let response;
   try {
-    response = await fetch(endpoint(path, params), { method, signal, headers: { Accept: accept }, cache: "no-store" });
+    response = await fetch(endpoint(path, params), { method, cache: "no-store", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, { code: "unreachable", detail: strings.error.unreachable });
   }
+  if (response.status === 401 && path !== SESSION && !stays) door.onSignedOut();
   if (!response.ok) throw new ApiError(response.status, await problem(response));
   return response;
 }
 
 /** Chunks of a log, `{id, at, rank, attempt, lines}` each: the last `tail` lines, or all after event `after`. */
 async function logs(id, params, signal) {
-  const response = await answer("GET", of(id, "/logs"), { params, signal, accept: "text/event-stream" });
+  const response = await answer("GET", of(id, "/logs"), { params, signal, headers: { Accept: "text/event-stream" } });
   const messages = new SseParser().push(await response.text());
   return messages.filter(({ event }) => event === "log").map(({ data }) => chunkOf(JSON.parse(data)));
 }
@@ -56,7 +66,8 @@ async function problem(response) {
   try {
     const body = await response.json();
     const detail = typeof body.detail === "string" ? body.detail : body.title;
-    return { code: body.code, detail, errors: Array.isArray(body.errors) ? body.errors : [] };
+    const retryAfterS = Number(response.headers.get("Retry-After")) || null;
+    return { code: body.code, detail, errors: Array.isArray(body.errors) ? body.errors : [], retryAfterS };
   } catch {
     return {}; // not ours: a proxy's page; the status says enough
   }

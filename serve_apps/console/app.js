@@ -1,19 +1,33 @@
 // The page: one store, one stream, and the view that the address names.
-import { Component, h, html, render, useEffect, useRef, useState } from "./dom.js";
-import { endpoint } from "./api.js";
+import { Component, h, html, lazy, render, stylesheet, useEffect, useRef, useSource, useState } from "./dom.js";
+import { door, endpoint } from "./api.js";
 import { ConnectionBadge, ConnectionBanner } from "./components/connection.js";
 import { LiveStream } from "./live.js";
-import { parseRoute, listHref } from "./router.js";
-import { Sparks } from "./sparks.js";
+import { go, listHref, parseRoute, signInHref } from "./router.js";
+import { Session } from "./session.js";
 import { Store } from "./store.js";
 import { strings } from "./strings.js";
 
 // A view is fetched when it is first shown, so that the first view costs no more than itself.
 const VIEWS = {
-  jobs: () => import("./views/jobs.js").then((module) => module.JobsView),
+  __proto__: null, // views alone: no address leads to what every object has
+  jobs: () => view(import("./views/jobs.js"), "JobsView", "css/list.css"),
   job: () => import("./views/job.js").then((module) => module.JobView),
+  new: () => view(import("./views/new.js"), "NewView", "css/list.css", "css/form.css"),
+  models: () => import("./views/models.js").then((module) => module.ModelsView),
+  model: () => import("./views/model.js").then((module) => module.ModelView),
+  "sign-in": () => import("./views/sign-in.js").then((module) => module.SignInView),
+  keys: () => import("./views/keys.js").then((module) => module.KeysView),
 };
+// The views that the header leads to, in its order; those that are not there are left out.
+const LINKS = Object.entries({ jobs: "#/", new: "#/new", compare: "#/compare", models: "#/models", analytics: "#/analytics", admin: "#/admin" });
+const Who = lazy(() => import("./components/who.js").then((module) => module.Who), "css/session.css");
+// What is read ahead: the other one of these is one click away.
+const NEAR = ["jobs", "job"];
 const loadedViews = {};
+
+/** A view once its module and its stylesheets are here. */
+const view = (module, name, ...sheets) => Promise.all([module, ...sheets.map(stylesheet)]).then(([loaded]) => loaded[name]);
 
 async function loadView(name) {
   loadedViews[name] ??= await VIEWS[name]();
@@ -32,7 +46,7 @@ if (first in VIEWS) void loadView(first).catch(() => {}); // the view shows the 
 class App {
   constructor() {
     this.store = new Store();
-    this.sparks = new Sparks(this.store);
+    this.sparks = null; // of the list, made with it
     this.detail = null; // the open job
     this.live = new LiveStream({
       url: endpoint("events"),
@@ -40,9 +54,18 @@ class App {
       onStatus: (status) => this.store.status(status),
       onFresh: () => this.store.fresh(),
       onOpen: () => this.detail?.streamOpened(),
+      onSignedOut: () => this.signedOut(),
     });
+    this.session = new Session(this.live);
+    door.onSignedOut = () => this.signedOut();
     this.store.onAnswer = (cursor) => this.live.start(cursor);
     this.show(null);
+  }
+
+  /** To the sign-in, and from there back here. */
+  signedOut() {
+    this.session.lost();
+    if (parseRoute(location.hash).view !== "sign-in") go(signInHref(location.hash), { replace: true });
   }
 
   /** The stream carries what the open view needs. */
@@ -79,14 +102,25 @@ function Page({ app }) {
     <header class="header">
       <nav class="header-row" aria-label=${strings.nav.label}>
         <a class="brand" href="#/"><img src="icon.svg" alt="" width="26" height="26" />${strings.product}</a>
-        <a class="header-link" href="openapi.json">${strings.nav.docs}</a>
-        <span class="spacer"></span>
+        <span class="header-links">
+          ${LINKS.filter(([name]) => name in VIEWS).map(([name, href]) => html`<a class="header-link" key=${name} href=${href}
+            aria-current=${name === route.view ? "page" : undefined}>${strings.nav[name]}</a>`)}
+          <a class="header-link" href="openapi.json">${strings.nav.docs}</a>
+        </span>
         <${ConnectionBadge} live=${app.live} />
+        <${Someone} session=${app.session} />
       </nav>
       <${ConnectionBanner} live=${app.live} />
     </header>
     <main class="main" id="main" ref=${main} tabindex="-1"><${View} key=${place} app=${app} route=${route} /></main>
   `;
+}
+
+/** Who is signed in; where nobody has to be, not even its module is fetched. */
+function Someone({ session }) {
+  useSource(session);
+  useEffect(() => void (session.who ?? session.load().catch(() => {})), [session]); // the view tells what is wrong
+  return session.who && !session.isOpen && html`<${Who} session=${session} />`;
 }
 
 function View({ app, route }) {
@@ -125,5 +159,4 @@ class Boundary extends Component {
 
 render(h(Boundary, null, h(Page, { app: new App() })), document.getElementById("app"));
 
-// The other view is one click away: fetch it while nothing else is to do.
-addEventListener("load", () => setTimeout(() => Object.keys(VIEWS).forEach((name) => void loadView(name).catch(() => {})), 1500));
+addEventListener("load", () => setTimeout(() => NEAR.forEach((name) => void loadView(name).catch(() => {})), 4000));

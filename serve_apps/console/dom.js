@@ -39,7 +39,7 @@ export function lazy(load, css = null) {
 const sheets = new Map();
 
 /** Add a stylesheet, once; it holds when the promise is kept. */
-function stylesheet(href) {
+export function stylesheet(href) {
   if (!sheets.has(href)) {
     const added = new Promise((done) => {
       document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href, onload: done, onerror: done }));

@@ -1,4 +1,4 @@
-// Addresses of the page: `#/` is the list, `#/jobs/<id>` a job. Filters of the list stand in the
+// Addresses of the page: `#/` is the list, `#/jobs/<id>` a job, `#/models/<name>` a model, `#/<view>` every other view. Filters of the list stand in the
 // address too, so that a reload, the back button and a shared link show the same.
 // The hash is used, not the path, so that the page works under any prefix of a proxy.
 
@@ -8,9 +8,11 @@ export function parseRoute(hash) {
   const params = new URLSearchParams(query);
   const parts = path.split("/").filter(Boolean);
   if (parts.length === 0) return { view: "jobs", params };
-  if (parts.length === 2 && parts[0] === "jobs") {
+  const one = { __proto__: null, jobs: "job", models: "model" }; // of these there is a view for each
+  if (parts.length === 1 && !Object.values(one).includes(parts[0])) return { view: parts[0], params };
+  if (parts.length === 2 && parts[0] in one) {
     try {
-      return { view: "job", id: decodeURIComponent(parts[1]), params };
+      return { view: one[parts[0]], id: decodeURIComponent(parts[1]), params };
     } catch {
       return { view: "unknown", params }; // a lone % in the address
     }
@@ -19,6 +21,12 @@ export function parseRoute(hash) {
 }
 
 export const jobHref = (id) => `#/jobs/${encodeURIComponent(id)}`;
+
+export const modelHref = (name) => `#/models/${encodeURIComponent(name)}`;
+
+/** To the sign-in, and from there back to `hash`. */
+export const signInHref = (hash) =>
+  hash.length > 2 && !hash.startsWith("#/sign-in") ? `#/sign-in?back=${encodeURIComponent(hash)}` : "#/sign-in";
 
 /** The address of the list with these filters; empty ones are left out. */
 export function listHref(filters) {

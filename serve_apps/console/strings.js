@@ -9,12 +9,13 @@ export const strings = {
     job: (name, status, percent) =>
       status === "Running" ? `${percent} · ${name} · Thornback` : `${status} · ${name} · Thornback`,
   },
-  nav: { docs: "OpenAPI", label: "Main" },
+  nav: { docs: "OpenAPI", label: "Main", jobs: "Jobs", new: "New job", compare: "Compare", models: "Models", analytics: "Analytics", admin: "Admin" },
 
   connection: {
     connecting: "Connecting…",
     live: "Live",
     lost: "Connection lost",
+    resting: "Signed out",
     lostLong: "Connection lost. What you see may be out of date; nothing will be missed once it is back.",
     retryIn: (seconds) => `Next attempt in ${seconds} s`,
     retrying: "Trying now…",
@@ -110,7 +111,7 @@ export const strings = {
     submission: "Ray submission",
   },
 
-  kinds: { convnext: "ConvNeXt", lora: "LoRA", image_set: "Image set" },
+  kinds: { convnext: "ConvNeXt", lora: "LoRA", image_set: "Image set", video_lora: "Video to LoRA" },
   backends: { ray: "this cluster", replicate: "Replicate", fal: "fal" },
 
   figures: {
@@ -193,6 +194,7 @@ export const strings = {
     cancelWaitingText: (name) => `“${name}” has not started yet and leaves the queue.`,
     keep: "Keep it",
     retry: "Retry",
+    like: "New like this",
     retryTitle: "Run this job again as a new job, from its last checkpoint where there is one",
     orderTitle: "Order it again?",
     orderText: (name, provider, cost) =>

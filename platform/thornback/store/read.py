@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from thornback.errors import JobNotFound
 from thornback.jobs.events import EventKind
 from thornback.jobs.items import ItemState, ItemStatus
+from thornback.jobs.pace import PastRun
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import ModelVersion
 from thornback.metrics.port import QueuePlace, StreamEvent
 from thornback.store.admit import clean_text
 from thornback.store.columns import canonical_id
-from thornback.store.durations import read_durations
+from thornback.store.durations import read_durations, read_own_runs
 from thornback.store.guard import store_errors
 from thornback.store.inbox import (
     DeliveryPage,
@@ -260,6 +261,11 @@ class StoreReader:
         """
         with self._snapshot() as connection:
             return read_durations(connection, provider, trainer, limit=_bounded(limit))
+
+    def own_runs(self, kind: str, backend: str, *, limit: int = 200) -> list[PastRun]:
+        """What completed jobs of this kind took, the newest first."""
+        with self._snapshot() as connection:
+            return read_own_runs(connection, kind, backend, limit=_bounded(limit))
 
     def kept_versions(self, job_id: str) -> tuple[ModelVersion, ...]:
         """The model versions of a job that stay when it is deleted: an alias points at them, or a job names them."""

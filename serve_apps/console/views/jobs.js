@@ -4,6 +4,7 @@ import { age, dateTime, duration, number, since } from "../format.js";
 import { isFinal, isWaiting } from "../fold.js";
 import { JobList, STATUSES } from "../joblist.js";
 import { go, jobHref, listHref } from "../router.js";
+import { Sparks } from "../sparks.js";
 import { strings } from "../strings.js";
 import { CopyButton } from "../components/copy.js";
 import { ProgressLine } from "../components/progress.js";
@@ -16,6 +17,7 @@ const TYPING_MS = 250;
 export function JobsView({ app, params }) {
   const filter = params.get("status") in STATUSES ? params.get("status") : "all";
   const name = params.get("name") ?? "";
+  app.sparks ??= new Sparks(app.store);
   const list = useMemo(() => new JobList(app.store, { filter, name }), [app, filter, name]);
   useEffect(() => list.open(), [list]);
   useSource(list);

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from serve_apps.api.examples import REMOTE_EXAMPLES
-from tests.fixtures.api import JOBS, ApiPlatform
+from tests.fixtures.api import FIRST, JOBS, ApiPlatform, now
 from tests.fixtures.remote import IMAGE_SET, LORA, AskedTracker, Told, training
+from thornback.jobs.events import EventFactory
 
 PROVIDERS, ESTIMATE = "/api/v1/providers", "/api/v1/training/estimate"
 TOKEN: dict[str, Any] = {"replicate_api_token": "r8_test"}
@@ -82,6 +84,33 @@ async def test_an_estimate_learns_from_trainings_that_ended(api: ApiPlatform) ->
     async with api.client() as client:
         estimate = (await client.post(ESTIMATE, json=lora(steps=300))).json()
     assert (estimate["seconds"], estimate["seconds_origin"]) == (600.0, "history")
+
+
+async def test_an_estimate_of_our_own_learns_from_jobs_that_ended(api: ApiPlatform) -> None:
+    for minutes in (10, 12, 14):
+        job = await api.create("past", epochs=10, model_architecture="convnext_atto")
+        events, end = EventFactory(job.id), now()
+        started = events.started(FIRST, at=end - timedelta(minutes=minutes))
+        await api.record(started, events.succeeded(FIRST, at=end))
+    body = {"job_name": "x", "config": {"model_architecture": "convnext_atto", "epochs": 20, "batch_size": 8}}
+    async with api.client() as client:
+        estimate = (await client.post(ESTIMATE, json=body)).json()
+    assert (estimate["seconds"], estimate["seconds_origin"], estimate["cost_usd"]) == (24 * 60.0, "history", None)
+    assert estimate["seconds_basis"].endswith("3 trainings of this model that ended here with another batch_size")
+
+
+async def test_an_estimate_from_a_video_is_that_of_its_training(api: ApiPlatform) -> None:
+    config = {"video_url": "https://video.example/a.mp4", "trigger_word": "TOK", "steps": 300}
+    body = {"job_name": "x", "kind": "video_lora", "config": config}
+    async with api.client() as client:
+        remote = (await client.post(ESTIMATE, json={**body, "backend": "replicate"})).json()
+        training = (await client.post(ESTIMATE, json=lora(destination=None, captioning=None))).json()
+        own = (
+            await client.post(ESTIMATE, json={**body, "backend": "ray", "config": {**config, "base_model": "m"}})
+        ).json()
+    assert (remote["cost_usd"], remote["seconds"]) == (training["cost_usd"], training["seconds"])
+    assert "video" in remote["seconds_basis"]
+    assert (own["cost_usd"], own["seconds"]) == (None, None)
 
 
 @pytest.mark.parametrize("example", REMOTE_EXAMPLES.values(), ids=REMOTE_EXAMPLES.keys())
