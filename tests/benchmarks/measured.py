@@ -6,10 +6,12 @@ import contextlib
 import multiprocessing
 import os
 import resource
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import median
 from typing import Any, Generic, TypeVar
 
@@ -50,7 +52,7 @@ def inside(sender: Connection, call: Callable[..., Any], arguments: tuple[Any, .
 
 
 def measured(call: Callable[..., Result], *arguments: object) -> Cost[Result]:
-    """Call it once in a fresh process; the function must stand in a module."""
+    """Call it once in a fresh process; the function must stand in a module. Tells its cost to stderr as well."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=inside, args=(sender, call, arguments))
@@ -62,6 +64,8 @@ def measured(call: Callable[..., Result], *arguments: object) -> Cost[Result]:
     process.join()
     if cost is None:
         raise RuntimeError(f"{call} ended with {process.exitcode} before its result")
+    told = " ".join(argument.name if isinstance(argument, Path) else str(argument) for argument in arguments)
+    print(f"{call.__name__} {told}: {cost.cpu_s:.1f} s CPU, {cost.wall_s:.1f} s wall", file=sys.stderr, flush=True)
     return cost
 
 
