@@ -113,8 +113,9 @@ def test_switched_off(tmp_path: Path) -> None:
     off = {"blur": False, "exposure": False, "detail": False, "duplicate_distance": -1}
     assert set(reasons(paths, **off)) == {None}
     one = {name: reasons(paths, **{**off, name: True}) for name in ("exposure", "detail")}
+    # Black is plain too.
     assert [reason for reason in one["exposure"] if reason] == [DropReason.DARK]
-    assert [place for place, reason in enumerate(one["detail"]) if reason is DropReason.PLAIN] == [10, 12]  # black is plain too
+    assert [place for place, reason in enumerate(one["detail"]) if reason is DropReason.PLAIN] == [10, 12]
     assert reasons(paths, **{**off, "blur": True})[11] is DropReason.BLURRED
     assert reasons(paths, **{**off, "duplicate_distance": 0})[4] is None  # the same bits, and it came first
     assert reasons(paths, **{**off, "duplicate_distance": 0})[13] is DropReason.DUPLICATE
