@@ -1,7 +1,7 @@
 // A new job: its kind, where it runs, its settings, and what it would cost.
 import { html, useEffect, useMemo, useRef, useSource } from "../dom.js";
 import { Estimate, Snippets } from "../components/form/aside.js";
-import { Group, idOf, labelOf } from "../components/form/fields.js";
+import { Group, idOf, labelOf, marked } from "../components/form/fields.js";
 import { NewJob } from "../form/newjob.js";
 import { SIGN_IN } from "../form/starting.js";
 import { go, jobHref } from "../router.js";
@@ -99,7 +99,7 @@ function What({ form }) {
   return html`<section class="panel form-what" aria-label=${text.kind}>
     ${segments(text.kind, kinds, form.kind, (name) => text.kinds[name] ?? labelOf({ name }), (kind) => form.choose(kind))}
     ${backends.length > 1 && segments(text.backend, backends, form.backend, (name) => strings.backends[name] ?? name, (backend) => form.choose(form.kind, backend))}
-    <p class="form-help">${chosen.description}</p>
+    <p class="form-help">${marked(chosen.description)}</p>
     ${provider && !provider.configured && html`<p class="form-help form-warn">${text.notSetUp(strings.backends[form.backend] ?? form.backend, provider.setting)}</p>`}
   </section>`;
 }

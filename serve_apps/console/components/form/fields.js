@@ -136,7 +136,7 @@ export function placeholderOf(field) {
 }
 
 /** What stands in backticks as code. */
-const marked = (words) => words.split("`").map((part, at) => (at % 2 === 1 ? html`<code>${part}</code>` : part));
+export const marked = (words) => words.split("`").map((part, at) => (at % 2 === 1 ? html`<code>${part}</code>` : part));
 
 function helpOf(field) {
   const range = field.type === "number" ? text.range(field) : "";
