@@ -16,11 +16,11 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from thornback.media.cuts import Boundary, How
-from thornback.media.tiny import rows
+from thornback.media.tiny import halved, rows
 
-SAMPLE_S = 0.16
+SAMPLE_S = 0.2
 """Frames nearer to each other than this are not both looked at."""
-STRETCH_S = 0.4
+STRETCH_S = 0.5
 JUMP, JUMP_RATIO = 5.0, 2.0
 """A step (signals.py) of this much, and so many times the one before, may be a cut and begins a new stretch."""
 MOST_PIXELS = 8 * 1920 * 1080
@@ -38,7 +38,7 @@ class Look:
     """What a frame is like."""
 
     sharpness: float
-    """Variance of the Laplacian of the brightness at 480 pixels of width: compare only frames of one video."""
+    """Variance of the Laplacian of the brightness at 480 to 960 pixels of width: compare only frames of one video."""
     brightness: float
     """Mean, 0 to 1."""
 
@@ -49,9 +49,7 @@ def look(frame: VideoFrame) -> Look:
         frame = frame.reformat(format="gray")
     bits = frame.format.components[0].bits
     whole = rows(frame.planes[0], bits > 8)
-    factor = max(1, round(whole.shape[1] / _SHARPNESS_WIDTH))
-    size = (max(1, whole.shape[1] // factor), max(1, whole.shape[0] // factor))
-    grey = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    grey = halved(whole, _SHARPNESS_WIDTH, 2)
     grey = np.right_shift(grey, bits - 8).astype(np.uint8) if bits > 8 else np.asarray(grey, np.uint8)
     _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
     return Look(round(float(deviation[0, 0]) ** 2, 2), round(float(grey.mean()) / 255, 4))
@@ -160,10 +158,10 @@ class Pool:
         return chosen
 
     def thin(self, start: Boundary, decided: int) -> None:
-        """Of the frames before `decided`, in a scene that goes on, keep the best."""
-        now = Boundary(decided, How.CUT)
-        chosen = best(self._held, start, now, self.unit_s)
-        self._held = [held for held in self._held if held is chosen or held.stamp >= decided]
+        """In a scene that goes on after `decided`, keep the best of those that are clear of whatever ends it."""
+        old = Boundary(decided - round(CLEAR_S / self.unit_s), How.CUT)
+        chosen = best(self._held, start, old, self.unit_s)
+        self._held = [held for held in self._held if held is chosen or held.stamp >= old.stamp]
 
 
 Keep = Callable[[Held], None]

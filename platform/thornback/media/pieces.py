@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -27,11 +28,13 @@ class Piece:
     mode: Mode
 
 
-def cut_up(path: str, index: Index, run: Runner, reach_s: float, mode: Mode) -> list[Piece]:
+def cut_up(
+    path: str, index: Index, run: Runner, reach_s: float, mode: Mode, longest_s: float = math.inf
+) -> list[Piece]:
     """One piece for each span of the plan. Without time stamps every frame is decoded, since they are counted."""
     if not index.timed:
         mode = Mode(reference_only=False, rough=mode.rough)
-    spans = plan(index, run.workers, reach_s)
+    spans = plan(index, run.workers, reach_s, longest_s)
     return [Piece(path, span, index.unit, index.step_s, index.timed, mode) for span in spans]
 
 

@@ -92,10 +92,15 @@ def read_index(path: str | Path) -> Index:
     return Index(np.unique(stamps), np.unique(keys), unit, timed=True)
 
 
-def plan(index: Index, workers: int, reach_s: float) -> list[Span]:
-    """Pieces of about equal length, each from a key frame; one for a short video or one without time stamps."""
-    wanted = min(workers * ROUNDS, math.floor(index.length_s / max(SHORTEST_S, 8 * reach_s)))
-    if not index.timed or workers < 2 or wanted < 2:
+def plan(index: Index, workers: int, reach_s: float, longest_s: float = math.inf) -> list[Span]:
+    """Pieces of about equal length, each from a key frame, enough for the workers and none much over `longest_s`.
+
+    One for a short video or one without time stamps.
+    """
+    most = math.floor(index.length_s / max(SHORTEST_S, 8 * reach_s))
+    wanted = max(workers * ROUNDS if workers > 1 else 1, math.ceil(index.length_s / longest_s))
+    wanted = min(wanted, most)
+    if not index.timed or wanted < 2:
         return [Span()]
     ideal = np.linspace(index.stamps[0], index.stamps[-1], wanted + 1)[1:-1]
     after = np.searchsorted(index.keys, ideal)

@@ -27,6 +27,8 @@ from thornback.media.tiny import tiny
 
 BATCH = 16
 """Frames between two decisions; more would have to be held meanwhile."""
+LONGEST_S = 60.0
+"""Of a piece: its pictures are in memory until it is done."""
 SCAN_SHARE = 0.97
 """Of the whole work, for progress; the rest are the scenes that are gone to."""
 
@@ -76,7 +78,7 @@ def scan(
     """
     options, encoding = options or Options(), Encoding(format, quality)
     index = read_index(path)
-    pieces = cut_up(str(path), index, run, REACH_S, Mode(reference_only=not options.every_frame))
+    pieces = cut_up(str(path), index, run, REACH_S, Mode(reference_only=not options.every_frame), LONGEST_S)
     items = [Sweep(str(path), piece, options.rules, encoding) for piece in pieces]
     swept = told(run(sweep, items), weights(pieces, index), None if tell is None else lambda f: tell(SCAN_SHARE * f))
     parts = list(swept)

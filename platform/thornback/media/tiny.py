@@ -38,13 +38,17 @@ def tiny(frame: VideoFrame) -> Tiny:
 
 
 def _small(plane: VideoPlane, shift: int) -> NDArray[np.uint8]:
-    image = rows(plane, shift > 0)[:: max(1, plane.height // ROWS)]
-    # Halves are what OpenCV averages fastest by far, so the last step alone is of another ratio.
-    while image.shape[1] >= 2 * WIDTH and image.shape[0] >= 2 * HEIGHT:
-        high, wide = image.shape[0] // 2, image.shape[1] // 2
-        image = cv2.resize(image[: 2 * high, : 2 * wide], (wide, high), interpolation=cv2.INTER_AREA)
-    image = cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)
+    image = halved(rows(plane, shift > 0)[:: max(1, plane.height // ROWS)], WIDTH, HEIGHT)
+    image = np.asarray(cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR))
     return np.asarray(np.right_shift(image, shift) if shift else image, np.uint8)
+
+
+def halved(image: NDArray[Any], least_width: int, least_height: int) -> NDArray[Any]:
+    """Halved again and again, down to less than twice that size: what OpenCV averages fastest by far."""
+    while image.shape[1] >= 2 * least_width and image.shape[0] >= 2 * least_height:
+        high, wide = image.shape[0] // 2, image.shape[1] // 2
+        image = np.asarray(cv2.resize(image[: 2 * high, : 2 * wide], (wide, high), interpolation=cv2.INTER_AREA))
+    return image
 
 
 def rows(plane: VideoPlane, deep: bool = False) -> NDArray[Any]:
