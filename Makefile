@@ -7,8 +7,8 @@ export PYTHON
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo: ## Train a small model through the API and watch it live
-	@scripts/demo
+demo: ## Train a small model through the API and watch it live; make demo ARGS=--video or ARGS=--remote
+	@scripts/demo $(ARGS)
 
 test: ## Lint, types, import direction, tests
 	@scripts/test

@@ -95,7 +95,7 @@ def stage_text(job: JobState) -> str:
     """What the pipeline shows while its training is like this."""
     if job.status.is_waiting:
         return f"training: {job.waits_for}" if job.waits_for else "training: in the queue"
-    return f"training: {job.stage}" if job.stage else "training"
+    return f"training: {job.stage}" if job.stage not in (None, "training") else "training"
 
 
 def seconds_left(job: JobState, now: datetime) -> float | None:

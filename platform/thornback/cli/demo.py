@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from thornback import __version__
+from thornback.cli.demo_video import check_installed, run_video
 from thornback.cli.exits import Exit, exit_of_job
 from thornback.cli.format import percent
 from thornback.cli.options import Json
@@ -22,6 +23,7 @@ from thornback.cli.output import Output, output_of
 from thornback.cli.platform_commands import ending, start, tell_addresses
 from thornback.cli.watch import show_job, tell_end
 from thornback.client import Client, Job
+from thornback.errors import InvalidInput
 from thornback.jobs.status import JobStatus
 from thornback.node.ports import is_free, next_free
 from thornback.node.process import NodeProcess, clean_up
@@ -70,6 +72,9 @@ def demo(
     remote: Annotated[
         bool, typer.Option("--remote", help="A LoRA and an image set at a simulated provider instead; costs nothing")
     ] = False,
+    video: Annotated[
+        bool, typer.Option("--video", help="From a film that is drawn here to a LoRA of a tiny model instead")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train a small model on radio signals through the API, live; about three minutes on two cores.
@@ -77,10 +82,16 @@ def demo(
     Everything is in the folder `demo` of THORNBACK_HOME, and each demo replaces the last one.
     """
     output = output_of(ctx)
+    if remote and video:
+        raise InvalidInput.field("--video", "is another demo than --remote; choose one")
+    if video:
+        check_installed()
     settings = _demo_settings(load_settings(), port, output)
     _forget_last(settings, output)
     if remote:
         _demo_remote(settings, output, exit_after=exit_after)
+    if video:
+        _demo_video(settings, output, exit_after=exit_after)
     manifest = _make_data(settings, clips, output)
     settings = settings.model_copy(update={"dataset": str(manifest)})
     node = NodeProcess(settings)
@@ -106,6 +117,19 @@ def _demo_remote(settings: Settings, output: Output, *, exit_after: bool) -> NoR
             except KeyboardInterrupt:
                 output.note("interrupted; stopping everything")
                 code = Exit.INTERRUPTED
+    raise typer.Exit(code)
+
+
+def _demo_video(settings: Settings, output: Output, *, exit_after: bool) -> NoReturn:
+    node = NodeProcess(settings)
+    with ending(node, output, keep=False):
+        try:
+            code, record = run_video(node, settings, output)
+            if code is Exit.OK and not exit_after:
+                _hold(node, record, output)
+        except KeyboardInterrupt:
+            output.note("interrupted; stopping everything")
+            code = Exit.INTERRUPTED
     raise typer.Exit(code)
 
 

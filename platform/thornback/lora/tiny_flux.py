@@ -12,7 +12,9 @@ from typing import Any
 def write_tiny_flux(folder: Path, *, seed: int = 0) -> Path:
     """Save the pipeline into `folder`, as a hub repository would hold it."""
     import torch
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     torch.manual_seed(seed)
     flux1().save_pretrained(folder)
     return folder

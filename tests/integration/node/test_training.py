@@ -88,3 +88,20 @@ def test_the_demo_moves_aside_where_its_port_is_taken(cli: NodeCli) -> None:
         node_id = cli.node_id(cli.home / "demo")
         assert demo.wait(TRAIN_S) == 0, demo.said
     cli.assert_nothing_left(node_id)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(START_S + TRAIN_S)
+def test_the_video_demo_makes_a_version_and_leaves_nothing(cli: NodeCli) -> None:
+    demo = cli.start("demo", "--video", "--exit", "--json")
+    demo.await_line("curl")
+    node_id = cli.node_id(cli.home / "demo")
+    assert demo.wait(TRAIN_S) == 0, demo.said
+    assert demo.process.stdout is not None
+    result = json.loads(demo.process.stdout.read())
+    assert result["job"]["status"] == "completed"
+    assert {frame["scene"] for frame in result["dataset"]["frames"]} == set(range(len(result["cuts"])))
+    assert (result["version"]["model"], result["version"]["version"]) == ("fish", 1)
+    weights = cli.home / "demo" / "runs" / result["version"]["storage_key"]
+    assert weights.stat().st_size == result["version"]["size_bytes"]
+    cli.assert_nothing_left(node_id)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from tests.fixtures.api import FIRST, ApiPlatform, now
 from thornback.errors import TrainingFailed, Unavailable
 from thornback.jobs.events import EventFactory, JobEvent
 from thornback.jobs.spec import VideoLoraSpec, parse_spec
-from thornback.jobs.state import JobState
+from thornback.jobs.state import PHASE_PENDING, PHASE_RUNNING, JobState, Mark
 from thornback.jobs.status import FailureReason, JobStatus
 from train_jobs.video_lora.child import Child, outlast, seconds_left, stage_text
 
@@ -96,6 +97,14 @@ async def test_a_recorder_that_is_away_is_waited_for_but_not_for_ever() -> None:
 
 def test_what_the_pipeline_shows_of_it() -> None:
     assert stage_text(JobState(id="x")) == "training: in the queue"
+    running = JobState(id="x", mark=Mark(1, 0, PHASE_RUNNING))
+    assert [stage_text(replace(running, stage=stage)) for stage in (None, "training", "saving")] == [
+        "training",
+        "training",
+        "training: saving",
+    ]
+    waiting = JobState(id="x", mark=Mark(1, 0, PHASE_PENDING), reason="waiting for 1 GPU")
+    assert stage_text(waiting) == "training: waiting for 1 GPU"
     assert seconds_left(JobState(id="x"), datetime.now(UTC)) is None
     at = datetime(2026, 1, 1, tzinfo=UTC)
     assert seconds_left(JobState(id="x", eta_at=at + timedelta(seconds=90)), at) == 90.0
