@@ -61,7 +61,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("DELETE", f"{_INBOX}/{{delivery_id}}"): ADMIN,
     ("POST", f"{_INBOX}/{{delivery_id}}/replay"): ADMIN,
     # jobs
-    ("GET", "/api/v1/kinds"): READ,
+    ("GET", "/api/v1/kinds"): OPEN,  # a visitor fills in the form, then signs in and starts
     ("POST", "/api/v1/training/estimate"): READ,
     ("GET", _JOBS): READ,
     ("POST", _JOBS): TRAIN,

@@ -56,7 +56,7 @@ export class NewJob extends Emitter {
       const job = wanted.like ? (await request("GET", `jobs/${encodeURIComponent(wanted.like)}`, { signal })).job : null;
       const [{ kinds }, { providers }] = await Promise.all([
         request("GET", "../kinds", { signal }),
-        request("GET", "../providers", { signal }),
+        request("GET", "../providers", { signal, stays: true }).catch(visitor),
       ]);
       this.kinds = kinds;
       this.providers = Object.fromEntries(providers.map((provider) => [provider.name, provider]));
@@ -145,7 +145,7 @@ export class NewJob extends Emitter {
     const { backend } = this;
     if (!(backend in this.providers) || this.catalogues[backend]) return;
     try {
-      this.catalogues[backend] = await request("GET", `../providers/${backend}/catalogue`, { signal: this.closing.signal });
+      this.catalogues[backend] = await request("GET", `../providers/${backend}/catalogue`, { signal: this.closing.signal, stays: true });
       this.changed();
     } catch {
       // names can be typed all the same
@@ -313,7 +313,7 @@ export class NewJob extends Emitter {
     const asking = new AbortController();
     this.asking = asking;
     try {
-      const value = await request("POST", "estimate", { body: JSON.stringify(this.read().body), signal: asking.signal });
+      const value = await request("POST", "estimate", { body: JSON.stringify(this.read().body), signal: asking.signal, stays: true });
       this.estimate = { state: "known", value };
     } catch (error) {
       if (asking.signal.aborted) return;
@@ -365,6 +365,12 @@ export class NewJob extends Emitter {
     this.changed();
     return outcome;
   }
+}
+
+/** Whoever has not signed in can fill in the form all the same. */
+function visitor(error) {
+  if (error.status !== 401) throw error;
+  return { providers: [] };
 }
 
 export const create = (text, key) => request("POST", "jobs", { body: text, headers: { "Idempotency-Key": key }, stays: true });

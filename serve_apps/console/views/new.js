@@ -14,14 +14,15 @@ export function NewView({ app, params }) {
   useEffect(() => {
     document.title = text.title;
     void form.open(wanted).then(async () => {
-      app.store.onAnswer(null); // the page is live from here on, though nothing here needs it
+      await (app.session.who ?? app.session.load().catch(() => {}));
+      app.store.onAnswer(null); // the page is live from here on, where somebody may look
       // A copy of a job is in the draft from here on: a reload must not copy it again.
       if (wanted.like && form.root) go("#/new", { replace: true });
       else {
         const outcome = await form.resumeStart();
         follow(outcome);
         // Somebody who came back without having signed in goes on filling in.
-        if (outcome?.is === "signIn") app.session?.lost();
+        if (outcome?.is === "signIn") app.session.lost();
       }
     });
     return () => form.close();
@@ -48,7 +49,7 @@ function Form({ app, form }) {
     const outcome = await form.start();
     follow(outcome);
     if (outcome.is === "signIn") {
-      app.session?.lost();
+      app.session.lost();
       go(SIGN_IN);
     }
     // After the page has shown what is wrong.
