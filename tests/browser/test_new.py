@@ -15,6 +15,7 @@ from playwright.async_api import Route, expect
 
 from tests.browser.conftest import Console
 from tests.browser.test_looks import AXE
+from tests.browser.test_session import guarded, sign_in
 from tests.fixtures.api import FIRST, now
 from thornback.jobs.events import EventFactory
 from thornback.store.page import JobQuery
@@ -235,6 +236,19 @@ async def test_sign_in_and_start(console: Console) -> None:
     await expect(page.locator("#field-job_name")).to_have_value("")
     assert len(jobs_of(console)) == 1
     assert len(set(keys)) == 1
+
+
+async def test_a_visitor_fills_in_signs_in_and_it_starts(console: Console) -> None:
+    await guarded(console)
+    page = await console.open("#/new?kind=convnext")
+    await page.locator("#field-job_name").fill("of a visitor")
+    await page.locator("#field-config-epochs").fill("2")
+    await page.get_by_role("button", name="Start").click()
+    await page.wait_for_url("**/#/sign-in*")
+    await sign_in(page)
+    await expect(page.locator("h1")).to_have_text("of a visitor")
+    (job,) = jobs_of(console)
+    assert (job.user, job.spec["config"]["epochs"]) == ("ada", 2)
 
 
 async def test_a_start_whose_answer_is_lost_makes_one_job(console: Console) -> None:
