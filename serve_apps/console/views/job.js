@@ -19,6 +19,7 @@ const Confusion = lazy(() => import("../components/confusion.js").then((module) 
 const Images = lazy(() => import("../components/images.js").then((module) => module.Images), "css/remote.css");
 const Samples = lazy(() => import("../components/samples.js").then((module) => module.Samples), "css/samples.css");
 const Wishes = lazy(() => import("../components/wishes.js").then((module) => module.Wishes), "css/samples.css");
+const Video = lazy(() => import("../components/video/video.js").then((module) => module.Video), "css/video.css");
 const Provider = lazy(() => import("../components/provider.js").then((module) => module.Provider), "css/remote.css");
 
 export function JobView({ app, id }) {
@@ -46,6 +47,8 @@ export function JobView({ app, id }) {
     ${job.provider && html`<${Provider} job=${job} detail=${detail} />`}
     ${job.kind === "image_set"
       ? detail.items && html`<${Images} job=${job} items=${detail.items} error=${detail.itemsError} />`
+      : job.kind === "video_lora"
+        ? html`<${Video} app=${app} job=${job} />`
       : html`<${Figures} job=${job} />
           <${Charts} detail=${detail} isFinal=${isFinal(job)} countsSteps=${countsSteps(job)}
             beside=${drawsSamples(job) && html`<${Samples} key="samples" job=${job} />`} />`}
