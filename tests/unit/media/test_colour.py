@@ -7,6 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av import VideoFrame
+from av.codec.context import Flags
 from av.video.reformatter import Colorspace
 
 from tests.fixtures import odd_clips
@@ -60,11 +62,36 @@ def test_high_dynamic_range_is_brought_down(tmp_path: Path, transfer: str) -> No
     assert level[1_000.0] >= 252
 
 
-def test_one_field_of_an_interlaced_frame_is_kept() -> None:
+def interlaced(path: Path) -> None:
+    """Frames whose even rows are light and whose odd rows are dark, coded as two fields."""
+    with av.open(str(path), "w", format="mpegts") as container:
+        stream = container.add_stream("mpeg2video", rate=25)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        stream.bit_rate = 4_000_000
+        stream.codec_context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+        rows = np.zeros((64, 64, 3), np.uint8)
+        rows[::2], rows[1::2] = 220, 20
+        for frame in [*(VideoFrame.from_ndarray(rows, "rgb24").reformat(format="yuv420p") for _ in range(10)), None]:
+            container.mux(stream.encode(frame))
+
+
+def test_one_field_of_an_interlaced_frame_is_kept(tmp_path: Path) -> None:
+    interlaced(tmp_path / "fields.ts")
+    with av.open(str(tmp_path / "fields.ts")) as container:
+        frame = next(container.decode(video=0))
+    assert frame.interlaced_frame
+    assert frame.to_ndarray(format="gray")[:, 0].std() > 90  # a comb
+    shown = picture(frame)
+    assert shown.shape == (64, 64, 3)
+    assert shown.std() < 3
+    assert shown.mean() == pytest.approx(220, abs=5)
+
+
+def test_rows_of_a_progressive_frame_all_stay() -> None:
     frame = av.VideoFrame(64, 64, "gray")
     rows = np.zeros((64, frame.planes[0].line_size), np.uint8)
     rows[::2] = 200
     frame.planes[0].update(rows.tobytes())
     assert not frame.interlaced_frame
-    combed = picture(frame)
-    assert combed[:, 0, 0].std() > 50
+    assert picture(frame)[:, 0, 0].std() > 50
