@@ -12,6 +12,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from serve_apps.api.hub import Hub
+from serve_apps.api.log_index import LogIndexes
 from serve_apps.api.tracking import Trackers, Tracking, no_trackers
 from thornback.access.throttle import Throttle
 from thornback.artifacts.links import Links, signing_secret
@@ -64,6 +65,7 @@ class ApiContext:
         self.links = Links(settings)
         self.read = Reads(reader)
         self.sign_ins = Throttle()
+        self.log_indexes = LogIndexes()
         self.hub = Hub(recorder, self.read, max_streams=settings.max_streams)
 
     @cached_property

@@ -17,6 +17,7 @@ from thornback.access.roles import Role
 from thornback.access.tickets import read_ticket
 from thornback.access.tokens import KEY, SESSION, Token, read_token
 from thornback.errors import Forbidden, NotSignedIn
+from thornback.jobs.state import JobState
 from thornback.settings import Settings
 
 LOCAL_USER = "local"
@@ -71,6 +72,12 @@ async def current_principal(connection: HTTPConnection) -> Principal:
 Caller = Annotated[Principal, Depends(current_principal)]
 
 
+def check_owner(principal: Principal, job: JobState) -> None:
+    """Raises Forbidden where the job is somebody else's."""
+    if not principal.is_admin and job.user != principal.user:
+        raise Forbidden(f"job {job.id} belongs to {job.user}; only {job.user} and admins may change it")
+
+
 async def _authenticate(context: ApiContext, connection: HTTPConnection, rule: Rule) -> Principal | None:
     """None where nobody says who they are. Raises NotSignedIn for what is wrong or has ended."""
     ticket = connection.query_params.get("ticket")
@@ -109,9 +116,7 @@ async def _check(context: ApiContext, principal: Principal | None, rule: Rule, p
         raise Forbidden("this ticket is for one job, and not for this one")
     if rule.owner_of is not None and not principal.is_admin:
         job_id = str(parameters[rule.owner_of])
-        owner = (await context.read(lambda store: store.job(job_id))).state.user
-        if owner != principal.user:
-            raise Forbidden(f"job {job_id} belongs to {owner}; only {owner} and admins may change it")
+        check_owner(principal, (await context.read(lambda store: store.job(job_id))).state)
 
 
 async def _by_ticket(context: ApiContext, text: str) -> Principal:

@@ -65,6 +65,8 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/api/v1/training/estimate"): READ,
     ("GET", _JOBS): READ,
     ("POST", _JOBS): TRAIN,
+    ("POST", f"{_JOBS}/cancel"): TRAIN,  # of each job, whether it is the caller's
+    ("POST", f"{_JOBS}/delete"): TRAIN,
     ("GET", f"{_JOBS}/{{job_id}}"): WATCH,
     ("DELETE", f"{_JOBS}/{{job_id}}"): _OF_JOB,
     ("POST", f"{_JOBS}/{{job_id}}/cancel"): _OF_JOB,
@@ -77,6 +79,8 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", f"{_JOBS}/{{job_id}}/items"): WATCH,
     ("GET", f"{_JOBS}/{{job_id}}/metrics"): WATCH,
     ("GET", f"{_JOBS}/{{job_id}}/logs"): WATCH,
+    ("GET", f"{_JOBS}/{{job_id}}/logs/lines"): WATCH,
+    ("GET", f"{_JOBS}/{{job_id}}/logs/search"): WATCH,
     ("GET", f"{_JOBS}/{{job_id}}/artifacts"): READ,
     ("GET", f"{_JOBS}/{{job_id}}/artifacts/{{name:path}}"): READ,
     ("GET", f"{_JOBS}/{{job_id}}/events"): WATCH,
@@ -110,6 +114,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", _UPLOAD): TRAIN,
     ("HEAD", _UPLOAD): TRAIN,
     ("PATCH", _UPLOAD): TRAIN,
+    ("POST", _UPLOAD): TRAIN,  # PATCH or DELETE, for networks that let neither through
     ("DELETE", _UPLOAD): TRAIN,
     # models; each user sees the own ones
     ("GET", "/api/v1/models"): READ,

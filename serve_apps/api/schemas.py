@@ -132,6 +132,7 @@ class JobList(Wire):
 
     jobs: list[JobSummary]
     total: int
+    parts: dict[str, int] = Field(description="How many jobs are parts of a listed one; those without are left out.")
     next_cursor: str | None
     last_event_id: int = Field(description="Stream on from here (`?after=`) and nothing is missed.")
 

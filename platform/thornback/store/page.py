@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +29,9 @@ SORTS: Mapping[str, sa.ColumnElement[Any]] = {
     "status": _jobs.c.status,
     "progress": _jobs.c.progress_percent,
     "priority": _jobs.c.priority,
+    "cost": sa.func.coalesce(
+        _jobs.c.cost_usd, _jobs.c.cost_estimate_usd, sa.literal(-1.0), type_=sa.Double()
+    ),  # unknown: least
 }
 MAX_LIMIT = 1000
 NO_PARENT = "none"
@@ -42,6 +45,8 @@ class JobQuery:
     kind: str | None = None
     name: str | None = None  # part of the name, in any case
     user: str | None = None
+    backend: str | None = None
+    tags: tuple[str, ...] = ()  # each `key=value`, or a key alone; all of them must hold
     parent: str | None = None  # id of the job whose parts are wanted; NO_PARENT: those that are no part of another
     sort: str = "-created_at"  # one of SORTS, descending after a minus
     limit: int = 50
@@ -64,6 +69,9 @@ class JobPage:
     jobs: tuple[JobRow, ...]
     total: int
     next_cursor: str | None  # None on the last page
+    parts: Mapping[str, int] = field(
+        default_factory=dict
+    )  # how many parts the jobs of the page have, where they have any
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,7 @@ class Order:
         """The value as its column holds it; a cursor is a client's text and may say anything."""
         if self.name == "created_at":
             return datetime.fromisoformat(value).astimezone(UTC)
-        if self.name == "progress":
+        if self.name in ("progress", "cost"):
             return float(value)
         if self.name == "priority":
             return min(max(int(value), -MAX_INT), MAX_INT)
@@ -145,9 +153,20 @@ def conditions(query: JobQuery) -> list[sa.ColumnElement[bool]]:
         found.append(_jobs.c.user == clean_text(query.user))
     if query.parent is not None:
         found.append(_parent(query.parent))
+    if query.backend is not None:
+        found.append(_jobs.c.backend == clean_text(query.backend))
+    found.extend(_tag(tag) for tag in query.tags)
     if query.name:
         found.append(_jobs.c.name_key.contains(name_key(query.name), autoescape=True))
     return found
+
+
+def _tag(wanted: str) -> sa.ColumnElement[bool]:
+    key, has_value, value = clean_text(wanted).partition("=")
+    if not key or '"' in key or "\\" in key:  # no database takes these two inside the path of a member
+        raise InvalidInput.field("tag", "must be key=value or a key, without quotes and backslashes in the key")
+    held: sa.ColumnElement[str] = _jobs.c.tags[key].as_string()
+    return held == value if has_value else held.is_not(None)
 
 
 def _parent(wanted: str) -> sa.ColumnElement[bool]:

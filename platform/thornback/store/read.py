@@ -93,12 +93,14 @@ class StoreReader:
         with self._snapshot() as connection:
             total = connection.execute(sa.select(sa.func.count()).select_from(_jobs).where(*filters)).scalar_one()
             rows = connection.execute(statement.limit(query.limit + 1)).all()
+            parts = _parts_of(connection, [row.id for row in rows[: query.limit]])
         more = len(rows) > query.limit > 0
         rows = rows[: query.limit]
         return JobPage(
             jobs=tuple(_job_row(row) for row in rows),
             total=total,
             next_cursor=order.cursor(rows[-1].place, rows[-1].id) if more else None,
+            parts=parts,
         )
 
     def active(self) -> list[JobState]:
@@ -325,6 +327,12 @@ def _bounded(number: int) -> int:
 def _must_exist(connection: sa.Connection, job_id: str) -> None:
     if connection.execute(sa.select(_jobs.c.id).where(_jobs.c.id == job_id)).first() is None:
         raise JobNotFound(job_id)
+
+
+def _parts_of(connection: sa.Connection, job_ids: Sequence[str]) -> dict[str, int]:
+    parent = _jobs.c.parent_id
+    counted = sa.select(parent, sa.func.count()).where(parent.in_(job_ids)).group_by(parent)
+    return {row[0]: row[1] for row in connection.execute(counted)}
 
 
 def _window(

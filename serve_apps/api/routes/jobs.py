@@ -42,6 +42,8 @@ Sort = Literal[
     "-progress",
     "priority",
     "-priority",
+    "cost",
+    "-cost",
 ]
 
 
@@ -68,6 +70,11 @@ async def list_jobs(
     kind: Annotated[str | None, Query(max_length=50)] = None,
     name: Annotated[str | None, Query(max_length=255, description="Part of the name, in any case.")] = None,
     user: Annotated[str | None, Query(max_length=255)] = None,
+    backend: Annotated[str | None, Query(max_length=50, description="ray, replicate or fal")] = None,
+    tag: Annotated[
+        list[Annotated[str, Query(max_length=255)]] | None,
+        Query(description="`key=value`, or a key alone; of several all must hold."),
+    ] = None,
     parent: Annotated[
         str | None,
         Query(max_length=36, description="Id of a job: the jobs that are parts of it; `none`: parts of no other."),
@@ -85,6 +92,8 @@ async def list_jobs(
         kind=kind,
         name=name,
         user=user,
+        backend=backend,
+        tags=tuple(tag or ()),
         parent=parent,
         sort=sort,
         limit=limit,
@@ -97,6 +106,7 @@ async def list_jobs(
     return JobList(
         jobs=[views.summary(row, now) for row in page.jobs],
         total=page.total,
+        parts=dict(page.parts),
         next_cursor=page.next_cursor,
         last_event_id=last,
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 import pytest
 
-from tests.contracts.store.conftest import NOW, RUN, Store, job_id
+from tests.contracts.store.conftest import NOW, RUN, Store, job_id, spec
 from thornback.errors import InvalidInput
 from thornback.jobs.status import JobStatus
-from thornback.metrics.port import QueuePlace
+from thornback.metrics.port import NewJob, QueuePlace
 from thornback.store.page import JobPage, JobQuery
 
 
@@ -29,6 +30,44 @@ def _walk(store: Store, query: JobQuery) -> list[str]:
         cursor = page.next_cursor
         if cursor is None:
             return names
+
+
+def test_tags_and_backend(store: Store) -> None:
+    store.create("a", tags={"team": "audio", "it's.a[0]%": "1"})
+    store.create("b", tags={"team": "video"})
+    store.create("c")
+
+    def names(*tags: str, backend: str | None = None) -> list[str]:
+        return sorted(_names(store.reader.jobs(JobQuery(tags=tags, backend=backend))))
+
+    assert names("team=audio") == ["a"]
+    assert names("team") == ["a", "b"]
+    assert names("team", "it's.a[0]%=1") == ["a"]
+    assert names("team=") == names("nothing") == names("team=audio", "team=video") == []
+    assert (names(backend="ray"), names(backend="fal")) == (["a", "b", "c"], [])
+    for key in ("", "=value", 'a"b', "a\\b"):
+        with pytest.raises(InvalidInput, match="tag"):
+            names(key)
+
+
+def test_a_page_says_how_many_parts_its_jobs_have(store: Store) -> None:
+    whole, alone = job_id(store.create("whole")), job_id(store.create("alone"))
+    for n in range(3):
+        part = NewJob(job_id=str(uuid.uuid4()), spec=spec(f"part {n}"), user="ada", at=NOW, parent_id=whole)
+        store.writer.create(part)
+    page = store.reader.jobs(JobQuery(parent="none"))
+    assert ({row.state.id for row in page.jobs}, page.parts) == ({whole, alone}, {whole: 3})
+    assert store.reader.jobs(JobQuery(limit=0)).parts == {}
+
+
+def test_jobs_by_cost_have_the_unknown_ones_last(store: Store) -> None:
+    dear, cheap, _ = store.create("dear"), store.create("cheap"), store.create("unknown")
+    told = [
+        make.described(RUN, facts, seq=1, at=NOW)
+        for make, facts in ((dear, {"cost_usd": 2.5}), (cheap, {"cost_estimate_usd": 1}))
+    ]
+    store.writer.commit(told)
+    assert _names(store.reader.jobs(JobQuery(sort="-cost"))) == ["dear", "cheap", "unknown"]
 
 
 def test_the_newest_come_first_and_total_counts_all(store: Store) -> None:
@@ -99,7 +138,7 @@ def test_sorts(store: Store) -> None:
     assert _names(store.reader.jobs(JobQuery(sort="status")))[0] == "b"  # completed before running
 
 
-@pytest.mark.parametrize("sort", ["created_at", "-created_at", "name", "-progress", "priority", "-status"])
+@pytest.mark.parametrize("sort", ["created_at", "-created_at", "name", "-progress", "priority", "-status", "-cost"])
 def test_pages_by_cursor_have_each_job_once(store: Store, sort: str) -> None:
     """Most are equal in what they are sorted by, so the id has to decide."""
     for n in range(11):

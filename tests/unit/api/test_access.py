@@ -334,3 +334,19 @@ async def test_streams_of_events_are_closed_too(guarded: Guarded) -> None:
     async with guarded.client() as client:
         for path, params in itertools.product(paths, ({}, {"ticket": "x"})):
             assert (await client.get(path, params=params)).status_code == 401
+
+
+async def test_of_several_jobs_only_the_own_ones_are_cancelled(guarded: Guarded) -> None:
+    mine, theirs = await guarded.api.create(user="ada"), await guarded.api.create(user="bob")
+    async with guarded.client("ada") as client:
+        answer = await client.post(f"{JOBS}/cancel", json={"ids": [mine.id, theirs.id]})
+    results = answer.json()["results"]
+    assert [(result["outcome"], result["code"]) for result in results] == [
+        ("cancelling", None),
+        ("refused", "forbidden"),
+    ]
+    assert "belongs to bob" in results[1]["detail"]
+    assert not guarded.api.reader.job(theirs.id).state.cancel_requested
+    async with guarded.client("root") as client:
+        answer = await client.post(f"{JOBS}/delete", json={"ids": [mine.id, theirs.id]})
+    assert answer.json()["done"] == 2
