@@ -90,7 +90,7 @@ class PipelineDriver:
             teller=teller,
             steps=steps,
             check=self._stopping.check,
-            share=lambda: max(1, cores() // max(1, turns.busy())),
+            share=lambda: share_of(cores(), turns.busy()),
         )
 
     def main(self) -> int:
@@ -173,6 +173,11 @@ class PipelineDriver:
             await run_sync(_remove, self._settings, self._job.id)
         except (ThornbackError, OSError) as error:
             self._reporter.log(f"temporary files are left until the next sweep: {error}")
+
+
+def share_of(cores: int, pipelines: int) -> int:
+    """How many cores one of so many pipelines may keep busy: a quarter of them is left for jobs that wait for one."""
+    return max(1, (cores - cores // 4) // max(1, pipelines))
 
 
 def _remove(settings: Settings, job_id: str) -> None:

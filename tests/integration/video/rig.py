@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from tests.integration.dispatch.rig import Rig
-from thornback.artifacts.files import join
+from thornback.artifacts.files import join, locate
 from thornback.datasets.frame_folder import FrameFolder
 from thornback.datasets.frame_set import FrameSet
 from thornback.jobs.spec import parse_spec
@@ -21,6 +21,7 @@ from thornback.jobs.versions import ModelVersion
 from thornback.jobs.video_lora import training_id
 from thornback.metrics.port import NewJob
 from thornback.store.models import ModelReader
+from train_jobs.video_lora.run import work_folder
 
 ENTRIES = {
     "video_lora": "tests.integration.video.entry",
@@ -78,19 +79,21 @@ def stages(rig: Rig, job_id: str) -> list[str]:
 def assert_whole(rig: Rig, job: JobState, *, scenes: int) -> ModelVersion:
     """Everything is where the layout says, once, and nothing else is left."""
     assert job.status is JobStatus.COMPLETED, job.error_message
-    storage = Path(rig.settings.storage)
+    storage = rig.settings.storage
     version = version_of(rig, job.id)
     assert version is not None
     assert version.key == f"loras/ada/{job.id}/v{version.version}/model.safetensors"
-    assert load_file(storage / version.key)
+    assert load(locate(join(storage, version.key)).read_bytes())
     frames = dataset_of(rig, job.id)
     assert (frames.sealed, len(frames.kept)) == (True, version.config["frame_count"])
     assert {frame.scene for frame in frames.kept} == set(range(scenes))
-    images = {path.stem for path in (storage / "datasets" / "ada" / job.id / "images").iterdir()}
-    captions = {path.stem: path.read_text() for path in (storage / "datasets" / "ada" / job.id / "captions").iterdir()}
-    assert images == captions.keys() == {frame.id for frame in frames.kept}
-    assert set(captions.values()) == {"a photo of TOK"}
-    assert not (storage / "temp" / job.id).exists()
+    dataset = locate(join(storage, "datasets", "ada", job.id))
+    images = {entry.path.partition(".")[0] for entry in (dataset / "images").files()}
+    captions = {entry.path.partition(".")[0] for entry in (dataset / "captions").files()}
+    assert images == captions == {frame.id for frame in frames.kept}
+    assert {frame.caption for frame in frames.kept} == {"a photo of TOK"}
+    assert locate(join(storage, "temp", job.id)).files() == []
+    assert not work_folder(rig.settings, job.id).exists()
     [part] = rig.reader.parts(job.id)
     assert (part.id, part.status, part.backend) == (training_id(job.id), JobStatus.COMPLETED, job.backend)
     assert version.lineage["training"]["job_id"] == part.id

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import torch
 
+from tests.fixtures.s3 import S3Server
 from tests.fixtures.tiny_models import build
 from tests.integration.dispatch.rig import Rig, eventually
-from tests.integration.video.conftest import SCENES
+from tests.integration.video.conftest import SCENES, MakeRig
 from tests.integration.video.rig import (
     PATIENCE_S,
     assert_whole,
@@ -33,6 +34,7 @@ from thornback.jobs.events import EventFactory
 from thornback.jobs.status import FailureReason, JobStatus
 from thornback.jobs.video_stages import IN_ORDER, VideoStage
 from thornback.jobs.wishes import Wish, check_wish
+from thornback.metrics.actor import METRICS_ACTOR
 from thornback.simulator.server import SimulatorServer
 
 REVIEW = VideoStage.REVIEW
@@ -176,3 +178,36 @@ async def test_a_video_seen_before_is_not_analysed_again(rig: Rig, clip: Path) -
         event.data["eta_seconds"] for event in rig.reader.events(0, job_id=second.id) if "eta_seconds" in event.data
     ]
     assert told[0] is not None
+
+
+@pytest.mark.slow
+async def test_with_its_storage_on_s3(make_rig: MakeRig, clip: Path, s3: S3Server) -> None:
+    rig = make_rig(storage=s3.uri(s3.make_bucket(), "platform"))
+    spec = body(clip, "replicate", tags={"kill": "36,60"}, steps=300)
+    assert_whole(rig, await ended(rig, await post(rig, spec)), scenes=SCENES)
+
+
+@pytest.mark.slow
+async def test_so_many_at_once_fill_no_disk(make_rig: MakeRig, clip: Path, tmp_path: Path) -> None:
+    rig = make_rig(video_slots=1)
+    gate = {"hold": "36", "gate": str(tmp_path / "gate")}
+    jobs = [await post(rig, body(clip, tags=gate if number == 0 else {})) for number in range(3)]
+    await rig.until(jobs[0], lambda job: job.progress >= 36, within_s=PATIENCE_S)
+    for job_id in jobs[1:]:
+        waiting = await rig.until(job_id, lambda job: job.stage is not None, within_s=PATIENCE_S)
+        assert re.match(r"waiting for its turn: (1 other video|2 other videos) first", str(waiting.stage))
+        assert not (Path(rig.settings.storage) / "temp" / job_id).exists()
+    (tmp_path / "gate").touch()
+    versions = [assert_whole(rig, await ended(rig, job_id), scenes=SCENES).version for job_id in jobs]
+    assert sorted(versions) == [1, 2, 3]
+
+
+@pytest.mark.slow
+async def test_the_metrics_actor_dies_while_it_trains(rig: Rig, clip: Path, fast_simulator: SimulatorServer) -> None:
+    job_id = await post(rig, body(clip, "replicate", steps=3000))
+    await rig.until(job_id, lambda job: job.progress > 62, within_s=PATIENCE_S)
+    rig.kill_actor(METRICS_ACTOR)
+    job = await ended(rig, job_id)
+    assert_whole(rig, job, scenes=SCENES)
+    assert job.attempt == 1
+    assert len(list(fast_simulator.orders)) == 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -25,6 +26,22 @@ time.sleep(600)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "POLL_S", 0.005)
+
+
+def tickets(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that has a turn."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == "drawn\n"
+        yield process
+    process.kill()
+    process.wait(30)
 
 
 def nobody(before: int) -> None:
@@ -58,11 +75,12 @@ async def test_so_many_at_once_in_the_order_of_arrival(tmp_path: Path) -> None:
             leave[number].set()
     assert began == [0, 1, 2, 3, 4]
     assert most == 2
-    assert list(tmp_path.iterdir()) == []
+    assert tickets(tmp_path) == []
 
 
 async def test_a_waiting_one_hears_how_many_are_before_it(tmp_path: Path) -> None:
-    turns, told = Turns(tmp_path, slots=1), []
+    turns = Turns(tmp_path, slots=1)
+    told: list[int] = []
     first = AsyncExitStack()
     await first.enter_async_context(turns.take(nobody))
 
@@ -88,22 +106,18 @@ async def test_who_gives_up_waiting_leaves_no_ticket(tmp_path: Path) -> None:
         with anyio.CancelScope() as scope:
             async with turns.take(lambda before: scope.cancel()):
                 raise AssertionError("it has no turn")
-        assert len(list(tmp_path.iterdir())) == 1
+        assert len(tickets(tmp_path)) == 1
 
 
-async def test_the_turn_of_a_killed_process_is_free(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    with process.stdout:
-        assert process.stdout.readline() == "drawn\n"
-        turns, told = Turns(tmp_path, slots=1), []
+async def test_the_turn_of_a_killed_process_is_free(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    turns = Turns(tmp_path, slots=1)
+    told: list[int] = []
 
-        def waiting(before: int) -> None:
-            told.append(before)
-            process.kill()
+    def waiting(before: int) -> None:
+        told.append(before)
+        holder.kill()
 
-        async with turns.take(waiting):
-            assert told == [1]
-            assert turns.busy() == 1
-        process.wait(30)
-    assert list(tmp_path.iterdir()) == []
+    async with turns.take(waiting):
+        assert told == [1]
+        assert turns.busy() == 1
+    assert tickets(tmp_path) == []
