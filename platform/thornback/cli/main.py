@@ -24,6 +24,7 @@ from thornback.cli import (
     storage,
     trainlog,
     upload,
+    video,
     watch,
     webhook,
     wishes,
@@ -72,6 +73,7 @@ demo.register(app)
 jobs.register(app)
 wishes.register(app)
 image_sets.register(app)
+video.register(app)
 frame_sets.register(app)
 watch.register(app)
 data.register(app)

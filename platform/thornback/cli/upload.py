@@ -35,13 +35,19 @@ def upload(
 
     Ended in the middle, by Ctrl-C or a lost network, the same command goes on where it was.
     """
-    output, settings = output_of(ctx), load_settings()
+    output = output_of(ctx)
+    sent = send_file(file, url, output, give_up_after_s=give_up_after)
+    output.result(sent, Text(sent.uri))
+    output.note(told_of(sent))
+
+
+def send_file(file: Path, url: str | None, output: Output, *, give_up_after_s: float = GIVE_UP_S) -> Upload:
+    """Send a file with a bar, on from where an earlier call ended."""
+    settings = load_settings()
     address = server_url(settings, url)
     begun = Begun(settings.home / "uploads-begun.json")
-    with Client(address, api_key=settings.api_key, backoff=Backoff(give_up_after_s=give_up_after)) as client:
-        sent = _send(client, file.absolute(), begun, address, output)
-    output.result(sent, Text(sent.uri))
-    output.note(_told(sent))
+    with Client(address, api_key=settings.api_key, backoff=Backoff(give_up_after_s=give_up_after_s)) as client:
+        return _send(client, file.absolute(), begun, address, output)
 
 
 class Begun:
@@ -111,7 +117,8 @@ def _send(client: Client, file: Path, begun: Begun, address: str, output: Output
     return sent
 
 
-def _told(sent: Upload) -> str:
+def told_of(sent: Upload) -> str:
+    """What was sent, for people."""
     if sent.content == "pictures":
         return f"{sent.images} pictures, {sent.captions} captions, {sent.length:,} bytes"
     video = sent.video or {}
