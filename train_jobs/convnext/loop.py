@@ -24,6 +24,7 @@ from train_jobs.convnext.checkpoint import Checkpoints, Weights
 from train_jobs.convnext.choices import Choices
 from train_jobs.convnext.data import ClipDataset, Loader, eval_batches, train_batches
 from train_jobs.convnext.evaluate import evaluate
+from train_jobs.convnext.hearing import Heard, hear, spread
 from train_jobs.convnext.learner import Learner
 from train_jobs.convnext.pace import Pace
 from train_jobs.convnext.plan import RunPlan
@@ -49,6 +50,7 @@ class Outcome:
     seconds: float  # spent training, over all attempts
     images: int  # trained on in that time
     broken: Mapping[str, str]
+    heard: tuple[Heard, ...] = ()  # what the best weights take single validation clips for
 
 
 class Training:
@@ -113,7 +115,8 @@ class Training:
             self.end_epoch(self.validate())
         self.agreement.finish()
         self.reporter.stage("evaluating")
-        return self.outcome(test=self.test())
+        self.take_best()
+        return self.outcome(test=self.test(), heard=self.hear())
 
     def train_epoch(self) -> int:
         """Train on what is left of the present epoch. Returns what rank 0 says."""
@@ -171,13 +174,22 @@ class Training:
         state.epoch, state.done, state.batch, state.epoch_sums = epoch + 1, 0, 0, Sums()
         self.save(f"epoch-{epoch:04d}", score=loss)
 
+    def take_best(self) -> None:
+        """The weights of the best epoch, on every worker; nothing is trained after this."""
+        if self.best is not None:
+            self.learner.backbone.load_state_dict(self.best)
+        self.group.share(self.learner.backbone)
+
+    def hear(self) -> tuple[Heard, ...]:
+        """Some of the validation clips, one by one; none where nothing is held out."""
+        clips = spread(self.val_range)
+        plan = eval_batches(clips, self.config, rank=self.group.rank, world_size=self.group.world_size)
+        return tuple(hear(self.learner, plan, self.loader.load, self.group))
+
     def test(self) -> Best | None:
         """The best weights on the test split; None where there is none."""
         if not self.test_range:
             return None
-        if self.best is not None:
-            self.learner.backbone.load_state_dict(self.best)
-        self.group.share(self.learner.backbone)
         scores = self.judge(self.test_range)
         values = {"test_loss": scores.loss, "test_accuracy": scores.accuracy, "macro_f1": scores.macro_f1}
         best = self.state.best
@@ -286,7 +298,7 @@ class Training:
         """How far the run is, in epochs."""
         return self.state.epoch - 1 + (self.state.done if done is None else done) / self.train_clips
 
-    def outcome(self, *, test: Best | None) -> Outcome:
+    def outcome(self, *, test: Best | None, heard: tuple[Heard, ...] = ()) -> Outcome:
         """What it came to."""
         return Outcome(
             is_finished=self.state.is_finished,
@@ -296,6 +308,7 @@ class Training:
             seconds=self.pace.seconds,
             images=self.state.images,
             broken=self.state.broken,
+            heard=heard,
         )
 
 

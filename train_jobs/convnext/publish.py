@@ -17,6 +17,7 @@ from thornback.datasets import AudioDataset
 from thornback.datasets.source import BrokenClip, ClipSource
 from train_jobs.convnext.checkpoint import read_best
 from train_jobs.convnext.data import CENTRE, fit_length
+from train_jobs.convnext.examples import example_files
 from train_jobs.convnext.export import ExportedFile, export
 from train_jobs.convnext.loop import Outcome
 from train_jobs.convnext.plan import RunPlan
@@ -24,6 +25,7 @@ from train_jobs.convnext.report import report_files
 from train_jobs.convnext.state import Best
 
 COMPARED_CLIPS = 4  # that torch and onnxruntime have to agree on
+EXAMPLES = "examples"
 
 
 def publish(plan: RunPlan, dataset: AudioDataset, outcome: Outcome) -> dict[str, Any]:
@@ -45,8 +47,22 @@ def publish(plan: RunPlan, dataset: AudioDataset, outcome: Outcome) -> dict[str,
     summary = _summary(outcome, outcome.best, onnx_uri=artifacts[1]["uri"])
     for name, content in report_files(dataset.classes, outcome.best, outcome.test, summary).items():
         artifacts.append(_write(plan, name, content))
+    artifacts += _examples(plan, dataset, outcome)
     artifacts.append({"name": "tensorboard", "type": "tensorboard", "uri": plan.folder.tensorboard})
     return {"artifacts": artifacts, "facts": _facts(dataset, outcome, outcome.best), "summary": summary}
+
+
+def _examples(plan: RunPlan, dataset: AudioDataset, outcome: Outcome) -> list[dict[str, Any]]:
+    """A folder of clips to listen to; none where nothing was held out."""
+    if not outcome.heard:
+        return []
+    uri = plan.folder.artifact(EXAMPLES)
+    clips = [*dataset.train, *dataset.val]  # in the order in which the loop counts them
+    size = 0
+    for name, content in example_files(outcome.heard, clips, dataset.classes, dataset.root, plan.config):
+        locate(join(uri, name)).write_bytes(content)
+        size += len(content)
+    return [{"name": EXAMPLES, "type": EXAMPLES, "uri": uri, "size_bytes": size}]
 
 
 def _clips(plan: RunPlan, dataset: AudioDataset) -> NDArray[np.float32]:

@@ -31,6 +31,10 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     206: {"description": "The asked bytes of a file.", "content": _BINARY},
 }
 
+# What pages show or play in place; never a type that could bring scripts.
+_SHOWN = {".png": "image/png", ".wav": "audio/wav", ".json": "application/json"}
+_SHOWN_TYPES = frozenset({"sample", "examples"})
+
 
 @router.get("", summary="Artifacts of a job")
 async def list_artifacts(context: Context, job_id: UUID) -> ArtifactList:
@@ -78,12 +82,13 @@ def _answer(
 def _file(place: Location, artifact: Artifact, rest: str, byte_range: str | None, if_range: str | None) -> Response:
     # The digest names the content; without one (a file below a folder) nothing promises that it stays the same.
     etag = f'"{artifact.sha256}"' if artifact.sha256 and not rest else None
-    is_picture = artifact.type == "sample" and not rest and artifact.name.endswith(".png")
+    name = rest or artifact.name
+    shown = _SHOWN.get(posixpath.splitext(name)[1]) if artifact.type in _SHOWN_TYPES else None
     return file_answer(
         place,
         etag=etag,
-        media_type="image/png" if is_picture else "application/octet-stream",
-        headers=disposition(posixpath.basename(rest or artifact.name), shows=is_picture),
+        media_type=shown or "application/octet-stream",
+        headers=disposition(posixpath.basename(name), shows=shown is not None),
         byte_range=byte_range,
         if_range=if_range,
     )
