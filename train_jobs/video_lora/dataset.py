@@ -12,9 +12,10 @@ from typing import Any
 import anyio
 from anyio.to_thread import run_sync
 
+from thornback.artifacts.files import join, locate
 from thornback.artifacts.layout import storage_key
 from thornback.datasets.captions.write import Caption, compose, write_captions
-from thornback.datasets.frame_folder import FrameFolder
+from thornback.datasets.frame_folder import INDEX, FrameFolder
 from thornback.datasets.frame_new import NewFrame, Origin
 from thornback.datasets.frame_set import DropReason, FrameSet, VideoSource
 from thornback.errors import DataError
@@ -79,15 +80,10 @@ async def make(run: Run, found: Found) -> Sequence[NewFrame]:
     return [_frame(values) for values in output["frames"]]
 
 
-async def store(run: Run, found: Found, frames: Sequence[NewFrame]) -> FrameSet:
+async def store(run: Run, found: Found, frames: Sequence[NewFrame]) -> None:
     """Bring the dataset to the storage. What people changed in a review stays as they left it."""
     folder = FrameFolder(run.dataset_uri)
     kept = [frame for frame in frames if frame.kept]
-    inputs = {
-        "frames": [[frame.path.name, frame.path.stat().st_size, frame.caption, frame.kept] for frame in frames],
-        "review": run.config.review,
-        "video": found.source.sha256,
-    }
     trigger_word = run.config.trigger_word
     origin = Origin(
         job_id=run.job.id,
@@ -105,10 +101,14 @@ async def store(run: Run, found: Found, frames: Sequence[NewFrame]) -> FrameSet:
         run.teller.size(VideoStage.STORE, float(len(kept)))
         return await run_sync(work)
 
-    await run.steps.take(VideoStage.STORE, inputs, in_thread)
-    frame_set = await run_sync(folder.read)
-    _tell(run, frame_set)
-    return frame_set
+    await run.steps.do(VideoStage.STORE, _stored_inputs(run), in_thread)
+
+
+async def is_stored(run: Run) -> bool:
+    """True where an earlier attempt has stored the dataset: nothing before that is needed any more."""
+    index = locate(join(run.dataset_uri, INDEX))
+    known = await run.steps.known(VideoStage.STORE, _stored_inputs(run), lambda output: index.exists())
+    return known is not None
 
 
 async def review(run: Run) -> None:
@@ -137,7 +137,10 @@ async def pack(run: Run) -> Dataset:
             source=frames.source,
         )
 
-    return await run_sync(work)
+    async def in_thread() -> Dataset:
+        return await run_sync(work)
+
+    return await run.steps.patiently(in_thread)
 
 
 def _judged(run: Run, found: Found) -> list[Verdict]:
@@ -221,6 +224,11 @@ def _frame(values: Mapping[str, Any]) -> NewFrame:
     reason = values["reason"]
     changes = {"path": Path(values["path"]), "reason": None if reason is None else DropReason(reason)}
     return NewFrame(**{**values, **changes})
+
+
+def _stored_inputs(run: Run) -> dict[str, Any]:
+    """A job's specification never changes, and what its dataset was made of may be gone after a long review."""
+    return {"config": run.config.model_dump(mode="json")}
 
 
 def _are_there(output: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import time
 import traceback
@@ -109,7 +110,7 @@ class PipelineDriver:
             if version is None:
                 return await self._stopped()
         await self._clean_up()
-        await run_sync(partial(self._durations.write, self._job.id, self._run.steps.took))
+        await self._keep_durations()
         summary = {"model": version.model, "version": version.version, "size_bytes": version.size_bytes}
         self._reporter.succeeded(summary)
         return EXIT_OK
@@ -136,9 +137,9 @@ class PipelineDriver:
     async def _stages(self) -> ModelVersion:
         run = self._run
         try:
-            found = await find_frames(run)
-            frames = await dataset.make(run, found)
-            await dataset.store(run, found, frames)
+            if not await dataset.is_stored(run):
+                found = await find_frames(run)
+                await dataset.store(run, found, await dataset.make(run, found))
             await dataset.review(run)
             data = await dataset.pack(run)
             await run.steps.close()
@@ -167,6 +168,13 @@ class PipelineDriver:
             return 128 + self._stopping.signal
         return EXIT_OK
 
+    async def _keep_durations(self) -> None:
+        """What was learned for later runs; its lack only makes their guess worse."""
+        try:
+            await run_sync(self._durations.write, self._job.id, self._run.steps.took)
+        except (ThornbackError, OSError) as error:
+            self._reporter.log(f"the durations of the stages are not kept: {error}")
+
     async def _clean_up(self) -> None:
         """Remove what only this job needs. What cannot be removed now goes with the sweep of temp/."""
         try:
@@ -192,5 +200,6 @@ def sweep(settings: Settings, *, now: float, after_s: float = 86_400.0) -> None:
     if "://" not in settings.storage or not root.is_dir():
         return
     for folder in root.iterdir():
-        if folder.stat().st_mtime < now - after_s:
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another driver was quicker
+            if folder.stat().st_mtime < now - after_s:
+                shutil.rmtree(folder, ignore_errors=True)

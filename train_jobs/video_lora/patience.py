@@ -26,16 +26,16 @@ def is_transient(error: Exception) -> bool:
 
 
 async def patiently(
-    work: Callable[[], Awaitable[T]], *, say: Callable[[str], None], waits_s: Sequence[float] = WAITS_S
+    work: Callable[[], Awaitable[T]], *, say: Callable[[str], None], waits_s: Sequence[float] | None = None
 ) -> T:
     """Do it, and again after each transient fault. Raises the first other one, or the last.
 
     Args:
         work: may be called several times.
         say: hears what went wrong and when it is tried again.
-        waits_s: seconds before each further try.
+        waits_s: seconds before each further try; left out: WAITS_S.
     """
-    for wait_s in waits_s:
+    for wait_s in WAITS_S if waits_s is None else waits_s:
         try:
             return await work()
         except Exception as error:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from anyio.to_thread import run_sync
 
@@ -18,6 +19,7 @@ from train_jobs.video_lora.teller import Teller
 from train_jobs.video_lora.turns import Turns
 
 Output = Mapping[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +45,14 @@ class Steps:
         self, stage: VideoStage, inputs: Mapping[str, Any], holds: Callable[[Output], bool] | None = None
     ) -> Output | None:
         """The output of a stage where it was finished on the same inputs, and where it `holds` still."""
-        entry = await run_sync(self.journal.find, stage, key_of(stage, inputs))
-        if entry is None or (holds is not None and not await run_sync(holds, entry.output)):
+        key = key_of(stage, inputs)
+
+        def look() -> Entry | None:
+            entry = self.journal.find(stage, key)
+            return entry if entry is not None and (holds is None or holds(entry.output)) else None
+
+        entry = await self.patiently(partial(run_sync, look))
+        if entry is None:
             return None
         self._note(stage, entry.seconds, entry.size)
         return entry.output
@@ -74,13 +82,17 @@ class Steps:
         await self._see_to_turn(stage)
         self._teller.enter(_parts(stage)[0])
         begun = time.monotonic()
-        done = await patiently(work, say=lambda fault: self._reporter.log(f"{stage.value}: {fault}"))
+        done = await self.patiently(work)
         seconds = round(done.seconds if done.seconds is not None else time.monotonic() - begun, 3)
         entry = Entry(key=key_of(stage, inputs), output=done.output, seconds=seconds, size=done.size)
-        await run_sync(self.journal.write, stage, entry)
+        await self.patiently(partial(run_sync, self.journal.write, stage, entry))
         self._note(stage, seconds, done.size)
         self._teller.within(_parts(stage), 1.0)
         return done.output
+
+    async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something in the present stage, again after transient faults; the job's log tells them."""
+        return await patiently(work, say=lambda fault: self._reporter.log(f"{self.stage.value}: {fault}"))
 
     async def close(self) -> None:
         """Give up what is held."""
