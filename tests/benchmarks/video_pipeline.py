@@ -8,9 +8,9 @@ captions by template, and the files in a folder as storage. Each run has a home 
 cache. Seconds of stages are between their events.
 
 How it grows with nodes is told by a model, T(n) = S + P / n. P is the stage that finds scenes and chooses
-frames, which is cut into pieces that no two workers share; S is all the rest from the fetch on; both are taken from the run with
-one worker. The runs with more workers check it. For several machines S gets the time in which each of
-them copies the video from the storage, at 1 Gbit/s.
+frames, which is cut into pieces that no two workers share; S is all the rest from the fetch on. Both are taken
+from the run with one worker; the runs with more workers check the model. For several machines S gets the time
+in which each of them copies the video from the storage, at 1 Gbit/s.
 """
 
 from __future__ import annotations
