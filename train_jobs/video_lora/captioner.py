@@ -15,6 +15,7 @@ from thornback.datasets.captions.port import Captioner
 from thornback.jobs.video_lora import CaptionOptions
 from thornback.net.rules import AddressRules
 from thornback.settings import Settings
+from train_jobs.video_lora.ray_runner import result_of
 
 LOOK_S = 0.2
 
@@ -62,7 +63,7 @@ class ActorCaptioner:
         answer = self._actor.describe.remote(contents)
         while not ray.wait([answer], timeout=LOOK_S)[0]:
             self._check()
-        said: list[str] = ray.get(answer)
+        said: list[str] = result_of(answer)
         return said
 
     def close(self) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
+from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from thornback.errors import ThornbackError
 from thornback.media.run import Runner, inline
 from thornback.settings import Settings
 from train_jobs.video_lora.elsewhere import VideoAt, brought
@@ -67,7 +69,7 @@ class RayRunner:
                 ray.wait([started[0]], timeout=LOOK_S)
                 _, running = ray.wait(running, num_returns=len(running), timeout=0) if running else ([], [])
                 while started and started[0] not in running:
-                    yield ray.get(started.popleft())
+                    yield result_of(started.popleft())
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
@@ -98,6 +100,16 @@ def on_this_machine(*, most: Callable[[], int], check: Callable[[], None]) -> Ru
         return work(item)
 
     return RayRunner(task, workers=count, most=most, check=check, node_id=node_id)
+
+
+def result_of(reference: Any) -> Any:
+    """What a task or an actor answers; an error of ours comes as what it was."""
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        if isinstance(error.cause, ThornbackError):
+            raise type(error.cause).rebuild(error.cause.message, error.cause.details) from None
+        raise
 
 
 def cores() -> int:
