@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import ray
@@ -31,6 +31,7 @@ from thornback.dispatch.actor import health_check
 from thornback.errors import Unavailable
 from thornback.log import configure_logging
 from thornback.metrics.actor import HEAD_NODE, connect
+from thornback.node.record import NodeFile
 from thornback.remote.actor import connect_tracker
 from thornback.settings import Settings, load_settings
 from thornback.store.engine import open_engine
@@ -82,7 +83,7 @@ class Api:
             reader=StoreReader(open_engine(settings.database_url)),
             recorder=connect(settings),
             dispatcher_health=health_check(settings),
-            ray_health=_ray_health,
+            ray_health=_ray_health(settings),
             trackers=lambda provider: connect_tracker(provider, settings),
         )
         _close_streams_first(app.state.context.hub)
@@ -130,15 +131,24 @@ def _prepare(overrides: Mapping[str, Any]) -> Settings:
     return settings
 
 
-async def _ray_health() -> Mapping[str, Any]:
+def _ray_health(settings: Settings) -> Callable[[], Awaitable[Mapping[str, Any]]]:
     def look() -> Mapping[str, Any]:
         cluster: Any = ray  # these functions carry no types
         alive = [node for node in cluster.nodes() if node["Alive"]]
         if not alive:
             raise Unavailable("Ray has no node")
-        return {"nodes": len(alive), "total": cluster.cluster_resources(), "free": cluster.available_resources()}
+        node = NodeFile(settings.home).read()  # where the cluster is another's, or this is not its head, nothing
+        return {
+            "nodes": len(alive),
+            "total": cluster.cluster_resources(),
+            "free": cluster.available_resources(),
+            "dashboard": node.dashboard_url if node else None,
+        }
 
-    return await asyncio.to_thread(look)
+    async def health() -> Mapping[str, Any]:
+        return await asyncio.to_thread(look)
+
+    return health
 
 
 def _leave_loaded_code_alone() -> None:

@@ -93,6 +93,7 @@ export const strings = {
     },
     attempt: (n) => `Attempt ${n}`,
     retryOf: "Retry of",
+    partOf: "Part of",
     restarted: "Restarted",
     overview: "Key figures",
     charts: "Curves",
@@ -227,6 +228,7 @@ export const strings = {
     provider_lost: "The provider no longer knows the order",
     output_lost: "It finished, but its files could not be fetched",
     provider_cancelled: "It was ended at the provider",
+    part_cancelled: "Its training was cancelled or deleted",
   },
 
   error: {

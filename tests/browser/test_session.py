@@ -41,7 +41,8 @@ async def key_of(console: Console, user: str) -> str:
 
 
 async def sign_in(page: Page, name: str = "ada", password: str = PASSWORD) -> None:
-    await page.get_by_label("Name").fill(name)
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    await page.get_by_label("Name", exact=True).fill(name)
     await page.get_by_label("Password").fill(password)
     await page.locator("form").get_by_role("button", name="Sign in").click()
 

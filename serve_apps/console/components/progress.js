@@ -25,6 +25,7 @@ export function ProgressLine({ job }) {
 /** How far a run came, in its own unit; empty where that is neither epochs nor images. */
 export function reached(job) {
   if (job.images_total) return strings.jobs.images(job.images_done ?? 0, job.images_total);
+  if (job.kind === "video_lora") return ""; // its stages tell
   return job.total_epochs || !job.provider ? text.epoch(job.current_epoch, job.total_epochs) : "";
 }
 

@@ -9,6 +9,7 @@ export function Who({ session }) {
     if (!session.who) void session.load().catch(() => {}); // the view itself tells what is wrong
   }, [session]);
   if (session.who === null || session.isOpen) return null;
+  if (!session.isSignedIn && location.hash.startsWith("#/sign-in")) return null; // it is before their eyes
   if (session.isSignedIn) return html`<${Menu} session=${session} />`;
   return html`<a class="header-link who" href=${signInHref(location.hash)}>${text.signIn}</a>`;
 }

@@ -20,6 +20,9 @@ const Images = lazy(() => import("../components/images.js").then((module) => mod
 const Samples = lazy(() => import("../components/samples.js").then((module) => module.Samples), "css/samples.css");
 const Wishes = lazy(() => import("../components/wishes.js").then((module) => module.Wishes), "css/samples.css");
 const Video = lazy(() => import("../components/video/video.js").then((module) => module.Video), "css/video.css");
+const Examples = lazy(() => import("../components/examples.js").then((module) => module.Examples), "css/examples.css");
+const Failure = lazy(() => import("../components/failure.js").then((module) => module.Failure), "css/failure.css");
+const RayLink = lazy(() => import("../components/ray.js").then((module) => module.RayLink));
 const Provider = lazy(() => import("../components/provider.js").then((module) => module.Provider), "css/remote.css");
 
 export function JobView({ app, id }) {
@@ -52,6 +55,7 @@ export function JobView({ app, id }) {
       : html`<${Figures} job=${job} />
           <${Charts} detail=${detail} isFinal=${isFinal(job)} countsSteps=${countsSteps(job)}
             beside=${drawsSamples(job) && html`<${Samples} key="samples" job=${job} />`} />`}
+    ${job.artifacts.some(({ type }) => type === "examples") && html`<${Examples} job=${job} />`}
     <${Log} log=${detail.log} state=${detail.logState} isFinal=${isFinal(job)} onOlder=${() => detail.loadOlder()}
       download=${{ href: logUrl(id), name: `${id}.log` }} />
     ${job.facts.confusion_matrix && html`<${Confusion} matrix=${job.facts.confusion_matrix} names=${job.facts.class_names} />`}
@@ -90,10 +94,12 @@ function Head({ job }) {
         <h1>${job.job_name}</h1>
         <p class="job-title-sub">
           <${Status} job=${job} />
-          <span>${job.model_architecture ?? strings.kinds[job.kind] ?? job.kind}</span>
+          <span>${job.kind === "video_lora" ? strings.kinds.video_lora : (job.model_architecture ?? strings.kinds[job.kind] ?? job.kind)}</span>
           ${job.provider && html`<span>${strings.backends[job.provider] ?? job.provider}</span>`}
           ${job.attempt > 1 && html`<span>${text.attempt(job.attempt)}</span>`}
           <time datetime=${job.created_at}>${strings.jobs.created(dateTime(job.created_at))}</time>
+          ${job.backend === "ray" && job.submission_id && html`<${RayLink} job=${job} />`}
+          ${job.parent_id && html`<a href=${jobHref(job.parent_id)}>${text.partOf} ${job.parent_id.slice(-8)}</a>`}
           ${job.retry_of && html`<a href=${jobHref(job.retry_of)}>${text.retryOf} ${job.retry_of.slice(-8)}</a>`}
         </p>
       </div>
@@ -185,12 +191,7 @@ function Time({ job }) {
 
 /** Why a job waits, was restarted, or failed. */
 function Why({ job }) {
-  if (job.status === "failed") {
-    return html`<section class="callout callout-failed" aria-labelledby="why">
-      <h2 id="why">${strings.failure[job.failure] ?? text.error}</h2>
-      ${job.error_message && html`<pre tabindex="0">${job.error_message}</pre>`}
-    </section>`;
-  }
+  if (job.status === "failed") return html`<${Failure} job=${job} />`;
   if (isWaiting(job)) {
     const place = job.queue_position ? strings.jobs.place(job.queue_position) : null;
     return html`<section class="callout" aria-labelledby="why">

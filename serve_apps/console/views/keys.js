@@ -38,7 +38,7 @@ export function KeysView({ app }) {
     void load();
   };
   return html`
-    <div class="list-head"><h1>${text.heading}</h1></div>
+    <div class="page-head"><h1>${text.heading}</h1></div>
     ${made && html`<${Made} made=${made} onHide=${() => setMade(null)} />`}
     <${Make} role=${session.who?.role} onMade=${onMade} />
     ${error && html`<p class="inline-error" role="alert">${text.failedToLoad}: ${error.message}

@@ -22,7 +22,7 @@ export function ModelsView({ app }) {
   useEffect(() => value && setShown(value), [value]);
   const list = value ?? shown;
   return html`
-    <div class="list-head"><h1>${text.heading}</h1></div>
+    <div class="page-head"><h1>${text.heading}</h1></div>
     ${error && html`<${Failed} what=${text.failedToLoad} error=${error} onAgain=${reload} />`}
     ${!list && !error && html`<p class="panel notice muted" role="status">${text.loading}</p>`}
     ${list?.total === 0 && html`<${Empty} />`}
