@@ -87,9 +87,9 @@ function Form({ session, onDone }) {
 function Field({ name, label, type = "text", help, missing, ...rest }) {
   const isMissing = missing === name;
   const note = isMissing ? text.missing : help;
-  return html`<label class="sign-in-field">${label}
-    <input class="field" name=${name} type=${type} required spellcheck=${false} autocapitalize="none" maxlength="1000"
+  return html`<div class="sign-in-field"><label for=${`sign-in-${name}`}>${label}</label>
+    <input class="field" id=${`sign-in-${name}`} name=${name} type=${type} required spellcheck=${false} autocapitalize="none" maxlength="1000"
       aria-invalid=${isMissing ? "true" : undefined} aria-describedby=${note ? `${name}-note` : undefined} ...${rest} />
     ${note && html`<small id=${`${name}-note`}>${note}</small>`}
-  </label>`;
+  </div>`;
 }
