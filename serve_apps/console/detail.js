@@ -2,20 +2,15 @@
 import { api } from "./api.js";
 import { Emitter } from "./emitter.js";
 import { MOVES, countsSteps, isWaiting } from "./fold.js";
-import { LogBuffer } from "./logbuffer.js";
 import { MetricSeries, rowOfApi } from "./series.js";
 
-// What a chart of this width can show many times over.
-const MOST_ROWS = 20_000;
+const ROWS_AT_ONCE = 20_000;
+const MOST_ROWS = 500_000;
 // Fewer epochs than this make no curve: a young run shows its steps.
 export const EPOCHS_FOR_CURVE = 3;
-const FIRST_LINES = 1000;
-// How far back each press of "older" reaches, in lines; the API gives no more than the last.
-const OLDER_LINES = [5_000, 20_000, 50_000];
 // The place in the queue, and facts that the stream does not carry, are read again this often.
 const QUEUE_MS = 5000;
 const SETTLE_MS = 400;
-const LOG_RETRY_MS = 3000;
 
 export class JobDetail extends Emitter {
   constructor(store, id) {
@@ -27,12 +22,7 @@ export class JobDetail extends Emitter {
     this.items = null; // of an image set, once they are loaded
     this.itemsError = null;
     this.hasSteps = false; // the steps of the past are loaded
-    this.log = new LogBuffer();
-    this.logState = { loaded: false, error: null, hasOlder: false };
-    this.reach = 0; // presses of "older"
-    this.logWork = Promise.resolve();
-    this.waitingLines = null; // chunks that came while the log is being read
-    this.logTimer = null;
+    this.log = null; // its lines, once they come into view
     this.timer = null;
     this.closing = new AbortController();
   }
@@ -54,20 +44,18 @@ export class JobDetail extends Emitter {
     }, QUEUE_MS);
     void this.#loadJob();
     void this.#loadEpochs();
-    void this.#loadLog(() => ({ tail: FIRST_LINES }));
     return () => {
       this.closing.abort();
       this.store.takers.delete(this);
       forget();
       clearInterval(queue);
       clearTimeout(this.timer);
-      clearTimeout(this.logTimer);
     };
   }
 
   /** The connection stands and carries the log from here on: read what came before it. */
   streamOpened() {
-    void this.#loadLog(() => (this.log.newest > 0 ? { after: this.log.newest } : { tail: FIRST_LINES }));
+    void this.log?.refresh();
   }
 
   /** Everything anew: the stream does not continue what is held. */
@@ -76,15 +64,13 @@ export class JobDetail extends Emitter {
     this.series = this.#newSeries();
     void this.#loadEpochs();
     if (this.hasSteps) void this.#loadMetrics("step");
-    this.log.clear();
-    this.reach = 0;
-    void this.#loadLog(() => ({ tail: FIRST_LINES }));
+    void this.log?.restart();
   }
 
   take(event) {
     if (event.job_id !== this.id) return;
-    if (event.kind === "metrics") this.series.add(event.data);
-    else if (event.kind === "log") this.#takeLines(event);
+    if (event.kind === "metrics") this.series.add({ ...event.data, at: Date.parse(event.at) });
+    else if (event.kind === "log") this.log?.take(event);
     else if (event.kind === "item") this.items?.put(event.data);
     // What the page folded itself is confirmed by the server's answer.
     else if (MOVES.has(event.kind) && event.kind !== "deleted") this.#loadSoon();
@@ -95,13 +81,6 @@ export class JobDetail extends Emitter {
     if (this.hasSteps) return;
     this.hasSteps = true;
     void this.#loadMetrics("step");
-  }
-
-  /** Reach further back into the log. */
-  async loadOlder() {
-    const tail = OLDER_LINES[Math.min(this.reach, OLDER_LINES.length - 1)];
-    this.reach += 1;
-    await this.#loadLog(() => ({ tail }));
   }
 
   /** Read the job anew: something was asked of the server that may have changed it. */
@@ -168,53 +147,16 @@ export class JobDetail extends Emitter {
     const series = this.series;
     await this.#try(
       async () => {
-        const { metrics } = await api.metrics(this.id, { level, limit: MOST_ROWS }, this.closing.signal);
-        for (const row of metrics) series.add(rowOfApi(row));
+        const { signal } = this.closing;
+        for await (const rows of readMetrics(this.id, level, signal)) {
+          for (const row of rows) series.add(rowOfApi(row));
+          this.changed();
+        }
       },
       (error) => {
         this.error ??= error;
       },
     );
-  }
-
-  /** Read lines; `reach` gives the query when its turn comes, for reads run one after another. Lines
-   *  that the stream brings meanwhile wait, so that the order is kept. */
-  #loadLog(reach) {
-    this.waitingLines ??= [];
-    this.logWork = this.logWork.then(() => this.#readLog(reach()));
-    return this.logWork;
-  }
-
-  async #readLog(params) {
-    const log = this.log;
-    await this.#try(
-      async () => {
-        const chunks = await api.logs(this.id, params, this.closing.signal);
-        if (params.tail) {
-          log.extend(chunks);
-          const lines = chunks.reduce((sum, chunk) => sum + chunk.lines.length, 0);
-          this.logState.hasOlder = lines >= params.tail && this.reach < OLDER_LINES.length;
-        } else {
-          log.append(chunks);
-        }
-        log.append(this.waitingLines?.splice(0) ?? []);
-        this.logState.loaded = true;
-        this.logState.error = null;
-        this.waitingLines = null;
-      },
-      (error) => {
-        if (error.status === 404 || error.status === 422) return; // no such job; the page says so
-        this.logState.error = error.message;
-        clearTimeout(this.logTimer);
-        this.logTimer = setTimeout(() => this.streamOpened(), LOG_RETRY_MS);
-      },
-    );
-  }
-
-  #takeLines({ id, at, data: { rank, attempt, lines } }) {
-    const chunk = { id, at, rank, attempt, lines };
-    if (this.waitingLines) this.waitingLines.push(chunk);
-    else this.log.append([chunk]);
   }
 
   async #try(load, failed) {
@@ -225,5 +167,20 @@ export class JobDetail extends Emitter {
       failed(error);
     }
     this.changed();
+  }
+}
+
+/** A job's rows of one level: the newest first, then, where there are more, those before them. */
+export async function* readMetrics(id, level, signal) {
+  const { metrics: newest } = await api.metrics(id, { level, limit: ROWS_AT_ONCE }, signal);
+  yield newest;
+  if (newest.length < ROWS_AT_ONCE) return;
+  const reached = newest[0].event_id;
+  let after = 0;
+  for (let read = newest.length; after < reached && read < MOST_ROWS; read += ROWS_AT_ONCE) {
+    const { metrics } = await api.metrics(id, { level, limit: ROWS_AT_ONCE, after_id: after }, signal);
+    if (metrics.length === 0) return;
+    yield metrics;
+    after = metrics.at(-1).event_id;
   }
 }

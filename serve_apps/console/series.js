@@ -12,7 +12,7 @@ const kindOf = (row) => `${row.phase}:${row.batch === null ? "epoch" : "step"}`;
 
 /** A row as the API lists it, in the shape of the stream: `{epoch, batch, phase, values}`. */
 export function rowOfApi({ epoch, batch, phase, extra, event_id, timestamp, ...values }) {
-  return { epoch, batch, phase, values: { ...values, ...extra } };
+  return { epoch, batch, phase, at: Date.parse(timestamp), values: { ...values, ...extra } };
 }
 
 /** A gap reaches from the last value before it to the first one after it, also over places where the
@@ -30,6 +30,9 @@ function widenGaps(column) {
 export class MetricSeries {
   constructor() {
     this.rows = new Map(); // phase:epoch:batch -> row
+    this.order = []; // the rows as they came
+    this.begun = Infinity; // ms of the first row
+    this.drawn = new Map(); // columns that were asked for, to go on from
     this.batches = 0; // most batches seen in an epoch
     this.version = 0; // grows with every change
     this.carried = new Map(); // "train:step" -> names of the metrics that such rows have
@@ -41,6 +44,8 @@ export class MetricSeries {
     const key = keyOf(row);
     if (this.rows.has(key)) return false;
     this.rows.set(key, row);
+    this.order.push(row);
+    if (row.at < this.begun) this.begun = row.at;
     if (row.batch !== null && row.batch > this.batches) this.batches = row.batch;
     const kind = kindOf(row);
     let names = this.carried.get(kind);
@@ -64,29 +69,77 @@ export class MetricSeries {
 
   /** `[xs, ys of names[0], ys of names[1], …]`, xs growing. `level` is "epoch" or "step"; the step
    *  level has the rows of both, but for metrics that steps report themselves: their mean over the
-   *  epoch would draw a saw into the curve. */
-  columns(names, level) {
+   *  epoch would draw a saw into the curve. `by` "time": xs are minutes since the first row. */
+  columns(names, level, by = "place") {
     const ofSteps = new Set();
     for (const [kind, carried] of this.carried) {
       if (kind.endsWith(":step")) for (const name of carried) ofSteps.add(name);
     }
-    const at = new Map();
-    for (const row of this.rows.values()) {
-      const isStep = row.batch !== null;
-      if (isStep && level === "epoch") continue;
-      const x = this.position(row);
-      const carried = this.carried.get(kindOf(row));
-      for (let i = 0; i < names.length; i += 1) {
-        if (!carried.has(names[i])) continue;
-        const value = row.values[names[i]];
-        if (value === undefined || (!isStep && level === "step" && ofSteps.has(names[i]))) continue;
-        let point = at.get(x);
-        if (!point) at.set(x, (point = new Array(names.length)));
-        point[i] = Number.isFinite(value) ? value : null;
-      }
+    // What changes where rows stand that were placed before.
+    const stamp = [this.countsSteps || by === "time" ? 0 : this.batches, by === "time" ? this.begun : 0,
+      ...[...this.carried.values()].map((carried) => carried.size)].join();
+    const key = [level, by, ...names].join();
+    let drawn = this.drawn.get(key);
+    if (drawn?.stamp !== stamp) drawn = { stamp, count: 0, xs: [], ys: names.map(() => []), hasGaps: names.map(() => false) };
+    this.drawn.set(key, drawn);
+    if (!this.#extend(drawn, names, level, by, ofSteps)) this.#sort(drawn, names, level, by, ofSteps);
+    return [drawn.xs.slice(), ...drawn.ys.map((column, i) => (drawn.hasGaps[i] ? widenGaps(column.slice()) : column.slice()))];
+  }
+
+  /** Put the rows that came since at the end; false where one belongs before it. */
+  #extend(drawn, names, level, by, ofSteps) {
+    for (; drawn.count < this.order.length; drawn.count += 1) {
+      const row = this.order[drawn.count];
+      const values = this.#valuesOf(row, names, level, ofSteps);
+      if (values === null) continue;
+      const x = this.#place(row, by);
+      const last = drawn.xs.length - 1;
+      if (last >= 0 && x < drawn.xs[last]) return false;
+      const isNew = last < 0 || x > drawn.xs[last];
+      if (isNew) drawn.xs.push(x);
+      values.forEach((value, i) => {
+        if (isNew) drawn.ys[i].push(value);
+        else if (value !== undefined) drawn.ys[i][last] = value;
+        if (value === null) drawn.hasGaps[i] = true;
+      });
     }
-    const xs = [...at.keys()].sort((a, b) => a - b);
-    return [xs, ...names.map((_, i) => widenGaps(xs.map((x) => at.get(x)[i])))];
+    return true;
+  }
+
+  /** Everything anew, for rows that did not come in the order of the axis. */
+  #sort(drawn, names, level, by, ofSteps) {
+    const at = new Map();
+    for (const row of this.order) {
+      const values = this.#valuesOf(row, names, level, ofSteps);
+      if (values === null) continue;
+      const x = this.#place(row, by);
+      const point = at.get(x);
+      if (!point) at.set(x, values);
+      else values.forEach((value, i) => value !== undefined && (point[i] = value));
+    }
+    drawn.xs = [...at.keys()].sort((a, b) => a - b);
+    drawn.ys = names.map((_, i) => drawn.xs.map((x) => at.get(x)[i]));
+    drawn.hasGaps = drawn.ys.map((column) => column.includes(null));
+    drawn.count = this.order.length;
+  }
+
+  #place(row, by) {
+    return by === "time" ? (row.at - this.begun) / 60_000 : this.position(row);
+  }
+
+  /** A row's values of some metrics; null where it has no place among them. */
+  #valuesOf(row, names, level, ofSteps) {
+    const isStep = row.batch !== null;
+    if (isStep && level === "epoch") return null;
+    const carried = this.carried.get(kindOf(row));
+    let has = false;
+    const values = names.map((name) => {
+      const value = carried.has(name) ? row.values[name] : undefined;
+      if (value === undefined || (!isStep && level === "step" && ofSteps.has(name))) return undefined;
+      has = true;
+      return Number.isFinite(value) ? value : null;
+    });
+    return has ? values : null;
   }
 
   /** One object per epoch, newest first, for the table: `{at, values}`. */

@@ -50,7 +50,10 @@ export class Sparks {
   watch(id, element) {
     this.ids.set(element, id);
     this.observer.observe(element);
-    return () => this.observer.unobserve(element);
+    return () => {
+      this.observer.unobserve(element);
+      this.#unwant(id); // scrolled past before its turn came
+    };
   }
 
   take(event) {
@@ -73,6 +76,13 @@ export class Sparks {
     spark.isLoaded = true;
     this.queue.push(id);
     this.#work();
+  }
+
+  #unwant(id) {
+    const at = this.queue.indexOf(id);
+    if (at < 0) return;
+    this.queue.splice(at, 1);
+    this.of(id).isLoaded = false;
   }
 
   #work() {

@@ -156,7 +156,6 @@ export const strings = {
     waiting: "Curves start with the first report.",
     none: "This job reported no values.",
     resetZoom: "Reset zoom",
-    hint: "Drag over a chart to zoom, double-click to reset.",
     summary: (title, parts) => `${title}. ${parts.length ? `Newest: ${parts.join(", ")}.` : ""}`,
     table: "Values as a table",
     rows: {
@@ -169,23 +168,6 @@ export const strings = {
     heading: "Confusion matrix",
     caption: "How many clips of each class (rows) were taken for which class (columns)",
     corner: "true \\ predicted",
-  },
-
-  log: {
-    heading: "Log",
-    label: "Log of the job",
-    empty: "Nothing printed yet.",
-    emptyFinal: "This job printed nothing.",
-    toEnd: "Jump to the newest line",
-    older: "Load older lines",
-    loadingOlder: "Loading older lines…",
-    lines: (n) => (n === 1 ? "1 line" : `${n.toLocaleString()} lines`),
-    dropped: (n) => `${n.toLocaleString()} oldest lines are not kept in this page`,
-    wrap: "Wrap lines",
-    download: "Download",
-    driver: "driver",
-    rank: (n) => `rank ${n}`,
-    failedToLoad: "The log could not be loaded",
   },
 
   actions: {

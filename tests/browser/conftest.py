@@ -89,7 +89,7 @@ class Console:
         """A console message that this test provokes."""
         self._allowed.append(re.compile(pattern))
 
-    async def open(self, path: str | None = "", *, width: int = 1280, height: int = 800, **context: Any) -> Page:
+    async def open(self, path: str | None = "", *, width: int = 1280, height: int = 1600, **context: Any) -> Page:
         """A page in a fresh profile; with `path` None an empty one."""
         opened = await self._browser.new_context(viewport={"width": width, "height": height}, **context)
         opened.set_default_timeout(PATIENCE_MS)

@@ -98,7 +98,8 @@ async def test_the_log_follows_until_the_reader_scrolls_away(console: Console) -
     await eventually(lambda: at_end(log))
 
     await console.api.record(run.log("\x1b[31mred\x1b[0m", "10%\r20%\rdone"))
-    await expect(log.locator(".log-text").last).to_have_text("red\ndone")
+    await expect(log.locator(".log-text").last).to_have_text("done")
+    await expect(log.locator(".log-text").nth(-2)).to_have_text("red")
     await eventually(lambda: at_end(log))
 
     await log.focus()
@@ -107,7 +108,7 @@ async def test_the_log_follows_until_the_reader_scrolls_away(console: Console) -
     await expect(jump).to_be_visible()
     await eventually(lambda: at_start(log))
     await console.api.record(run.log("printed meanwhile"))
-    await expect(log).to_contain_text("printed meanwhile")
+    await expect(page.locator(".log-panel")).to_contain_text("203 lines")
     assert await at_start(log)
 
     await jump.click()
@@ -115,19 +116,42 @@ async def test_the_log_follows_until_the_reader_scrolls_away(console: Console) -
     await expect(jump).to_have_count(0)
 
 
-async def test_older_lines_are_loaded_upwards(console: Console) -> None:
+async def test_any_part_of_a_long_log_is_shown_and_found(console: Console) -> None:
     job, run = await running_job(console)
-    await console.api.record(*(run.log(*(f"line {10 * chunk + line}" for line in range(10))) for chunk in range(250)))
+    rows = [[f"line {25 * chunk + line}" for line in range(25)] for chunk in range(4000)]
+    await console.api.record(*(run.log(*lines, rank=n % 2) for n, lines in enumerate(rows[:2000])))
+    await console.api.record(*(run.log(*lines, rank=n % 2) for n, lines in enumerate(rows[2000:])))
     page = await console.open(f"#/jobs/{job.id}")
-    await expect(page.locator(".log-panel")).to_contain_text("1,000 lines")
-    await page.get_by_role("log").evaluate("(log) => { log.scrollTop = 0; }")
-    await page.get_by_role("button", name="Load older lines").click()
-    await expect(page.locator(".log-panel")).to_contain_text("2,500 lines")
-    await expect(page.get_by_role("button", name="Load older lines")).to_have_count(0)
-    await console.api.record(run.log("line 2500"))
-    await expect(page.get_by_role("log")).to_contain_text("line 2500")
-    texts = await page.locator(".log-text").all_text_contents()
-    assert "\n".join(texts).split("\n") == [f"line {number}" for number in range(2501)]
+    panel, log = page.locator(".log-panel"), page.get_by_role("log")
+    await expect(panel).to_contain_text("100,000 lines")
+    await expect(log.locator(".log-text").last).to_have_text("line 99999")
+    assert await page.locator(".log-row").count() < 150
+    await log.evaluate("(log) => { log.scrollTop = 20 * 50_000; }")
+    await expect(log.get_by_text("line 50000", exact=True)).to_be_visible()
+    await console.api.record(run.log("line 100000"))
+    await expect(panel).to_contain_text("100,001 lines")
+    await expect(log.get_by_text("line 50000", exact=True)).to_be_visible()  # stays where the reader is
+
+    await panel.get_by_role("searchbox").fill("LINE 777")
+    await expect(panel.get_by_role("status")).to_have_text("111 of 111")
+    await expect(log.locator(".log-current")).to_contain_text("line 77799")
+    await page.keyboard.press("Enter")
+    await expect(panel.get_by_role("status")).to_have_text("1 of 111")
+    await expect(log.locator(".log-current .log-text")).to_have_text("line 777")
+    await panel.get_by_role("button", name="Regular expression").click()
+    await panel.get_by_role("searchbox").fill("^line 1.?.?000$")
+    await expect(panel.get_by_role("status")).to_have_text("12 of 12")
+    await panel.get_by_role("searchbox").fill("(")
+    await expect(panel.get_by_role("status")).to_contain_text("is no regular expression")
+    console.allow("422")
+    await panel.get_by_role("searchbox").fill("")
+
+    await panel.get_by_role("combobox", name="Lines of").select_option("rank 1")
+    await expect(panel).to_contain_text("50,000 lines")
+    await panel.get_by_role("checkbox", name="Wrap lines").check()
+    await page.get_by_role("button", name=re.compile("Jump to the newest")).click()
+    await expect(log.locator(".log-text").last).to_have_text("line 99999")
+    await expect(log.locator(".log-text").last).to_be_in_viewport()
 
 
 async def test_cancel_asks_first_and_then_shows_the_way_to_the_end(console: Console) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import uuid
 
 import pytest
 from playwright.async_api import Page, expect
@@ -13,7 +14,7 @@ from tests.browser.conftest import Console
 from tests.fixtures.api import FIRST, Reports, now
 from thornback.jobs.events import EventFactory
 from thornback.jobs.status import FailureReason
-from thornback.metrics.port import QueuePlace
+from thornback.metrics.port import NewJob, QueuePlace
 
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>&lt;b&gt;'
 
@@ -111,23 +112,91 @@ async def test_filter_and_search_stand_in_the_address(console: Console) -> None:
     await expect(page.locator(".job-row")).to_have_count(3)
 
 
-async def test_pages_follow_a_cursor_and_new_jobs_do_not_shift_them(console: Console) -> None:
-    names = [f"job {number:03d}" for number in range(120)]
+async def names_of_all_rows(page: Page) -> list[str]:
+    """From the top to the end, a screen at a time: only the rows in sight are in the page."""
+    await page.evaluate("scrollTo(0, 0)")
+    names: dict[str, None] = {}
+    while True:
+        await page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+        names |= dict.fromkeys(await page.locator(".job-name").all_text_contents())
+        if await page.evaluate("scrollY + innerHeight >= document.documentElement.scrollHeight - 1"):
+            return list(names)
+        await page.evaluate("scrollBy(0, innerHeight * 0.8)")
+
+
+async def test_pages_follow_as_one_scrolls_and_new_jobs_do_not_shift_them(console: Console) -> None:
+    names = [f"job {number:03d}" for number in range(320)]
     for name in names:
         await console.api.create(name)
     page = await console.open()
-    await expect(page.locator(".job-row")).to_have_count(50)
-    await expect(page.locator(".list-foot")).to_contain_text("50 of 120 jobs")
+    await expect(page.locator(".list-foot")).to_contain_text("50 of 320 jobs")
+    assert await page.locator(".job-row").count() < 50
 
-    await page.get_by_role("button", name="Show more").click()
-    await expect(page.locator(".job-row")).to_have_count(100)
+    await page.get_by_role("button", name="Show more").click()  # scrolls there
     await console.api.create("a late one")
-    await expect(page.locator(".job-row")).to_have_count(101)
-    await page.get_by_role("button", name="Show more").click()
-    await expect(page.locator(".job-row")).to_have_count(121)
+    await expect(page.locator(".list-foot")).to_contain_text("321 jobs")
+    assert await names_of_all_rows(page) == ["a late one", *reversed(names)]
+    assert await page.locator(".job-row").count() < 50
 
-    await expect(page.get_by_role("button", name="Show more")).to_have_count(0)
-    assert await page.locator(".job-name").all_text_contents() == ["a late one", *reversed(names)]
+
+async def test_many_jobs_are_selected_with_the_keyboard_and_cancelled_at_once(console: Console) -> None:
+    jobs = [await console.api.create(name) for name in ("over", "mine", "other", "last")]
+    await console.api.record(Reports(jobs[0].id).succeeded())
+    page = await console.open()
+    await expect(page.locator(".job-row")).to_have_count(4)
+    for key in ("/", "Tab", "Tab", "Tab", "j", "x", "j", "j", "j", "x", "k", "x"):
+        await page.keyboard.press(key)
+    await expect(page.get_by_role("link", name="mine")).to_be_focused()
+    bar = page.get_by_role("region", name="What to do with the selected jobs")
+    await expect(bar.get_by_role("status")).to_have_text("3 selected")
+    await expect(bar.get_by_role("link", name="Compare")).to_have_attribute("href", re.compile("#/compare.ids=.*,.*,"))
+    await page.get_by_role("checkbox", name="Select mine").click()
+    await expect(bar.get_by_role("status")).to_have_text("2 selected")
+
+    await bar.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel the jobs").click()
+    await expect(bar).to_contain_text("1 job is asked to end.")
+    await expect(bar).to_contain_text("over: job")
+    await expect(bar).to_contain_text("is completed and cannot be cancelled")
+    await expect(page.locator(".job-row", has_text="other").locator(".status")).to_have_text("Cancelling")
+    states = [await console.api.recorder.job(job.id) for job in jobs]
+    assert [state.cancel_requested for state in states] == [False, False, True, False]
+
+    await page.get_by_role("checkbox", name="Select last").click()
+    await page.get_by_role("checkbox", name="Select over").click(modifiers=["Shift"])
+    await expect(bar.get_by_role("status").first).to_have_text("4 selected")
+    await page.keyboard.press("Escape")
+    await expect(bar.get_by_role("button", name="Select none")).to_have_count(0)
+
+
+async def test_parts_stand_folded_under_their_job(console: Console) -> None:
+    whole = await console.api.create("sweep")
+    spec = dict(whole.spec) | {"job_name": "part of it", "tags": {"team": "audio"}}
+    for _ in range(3):
+        part = NewJob(job_id=str(uuid.uuid4()), spec=spec, user="ada", at=now(), parent_id=whole.id)
+        await console.api.recorder.create(part)
+    page = await console.open()
+    await expect(page.locator(".job-row")).to_have_count(1)
+    await page.get_by_role("button", name="Show the 3 parts of sweep").click()
+    await expect(page.locator(".job-row-part")).to_have_count(3)
+    await expect(page.get_by_role("link", name="Compare all")).to_have_attribute("href", f"#/compare?parent={whole.id}")
+    await page.get_by_role("button", name="Hide the parts of sweep").click()
+    await expect(page.locator(".job-row")).to_have_count(1)
+
+    # Whoever looks for something finds parts too.
+    await page.get_by_text("Filters", exact=True).click()
+    await page.get_by_label("Tag").fill("team=audio")
+    await expect(page.locator(".job-row")).to_have_count(3)
+    await page.get_by_role("combobox", name="Runs on").select_option("fal")
+    await expect(page.get_by_text("No job matches")).to_be_visible()
+    await expect(page).to_have_url(re.compile(r"#/\?backend=fal&tag=team%3Daudio$"))
+    await page.get_by_role("combobox", name="Runs on").select_option("")
+    await expect(page.locator(".job-cell-cost")).not_to_have_count(0)
+    await page.get_by_role("checkbox", name="Cost").click()
+    await expect(page.locator(".job-cell-cost")).to_have_count(0)
+    await page.reload()
+    await expect(page.locator(".job-row")).to_have_count(3)
+    await expect(page.locator(".job-cell-cost")).to_have_count(0)
 
 
 async def test_hostile_text_stays_text(console: Console) -> None:

@@ -169,28 +169,47 @@ async def test_log_lines_lose_what_a_terminal_would_not_show(console: Console) -
         " 10%\r 20%\r100%": "100%",
         "ends with return\r": "ends with return",
         "\x1b[2K\x1b[1Gline": "line",
+        "\x9b31mred\x9b0m": "red",
+        "\x1b_never ended": "",
+        "\x1bPdevice\x1b\\after": "after",
+        "a\u202egnp.exe": "a\ufffdgnp.exe",
+        "bell\x07 and\ttab": "bell\ufffd and\ttab",
         "": "",
     }
-    cleaned = await ask(page, "logbuffer.js", "return a[0].map(m.cleanLine)", list(cases))
+    cleaned = await ask(page, "logtext.js", "return a[0].map(m.cleanLine)", list(cases))
     assert cleaned == list(cases.values())
 
 
-async def test_the_log_buffer_is_bounded_and_takes_each_chunk_once(console: Console) -> None:
+async def test_heights_tell_where_rows_stand(console: Console) -> None:
     page = await console.open()
-    held = await ask(
+    wrong = await ask(
         page,
-        "logbuffer.js",
+        "heights.js",
         """
-        const log = new m.LogBuffer();
-        const at = "2026-01-01T00:00:00Z";
-        const chunk = (id) => ({ id, at, rank: 0, attempt: 1, lines: new Array(100).fill(`l${id}`) });
-        for (let id = 1; id <= 1000; id += 1) log.append([chunk(id), chunk(id - 1), chunk(id)]);
-        const rows = log.blocks.flatMap((block) => block.rows);
-        const [first, last] = [rows[0].id, rows.at(-1).id];
-        return { lines: log.lineCount, dropped: log.dropped, first, last, rows: rows.length };
+        const heights = new m.Heights(20);
+        const plain = [];
+        const wrong = [];
+        let dice = 7;
+        const next = (below) => (dice = (dice * 48271) % 2147483647) % below;
+        for (let round = 0; round < 60; round += 1) {
+          while (plain.length < 50 * (round + 1)) plain.push(20);
+          heights.grow(plain.length);
+          for (let i = 0; i < 20; i += 1) {
+            const at = next(plain.length);
+            plain[at] = 20 + next(100);
+            heights.set(at, plain[at]);
+          }
+          const sums = [0];
+          for (const px of plain) sums.push(sums.at(-1) + px);
+          const at = next(plain.length);
+          if (heights.total !== sums.at(-1) || heights.offset(at) !== sums[at]) wrong.push(["offset", round]);
+          if (heights.at(sums[at]) !== at || heights.at(sums[at] + plain[at] - 1) !== at) wrong.push(["at", round]);
+          if (heights.at(sums.at(-1) + 9) !== plain.length - 1) wrong.push(["end", round]);
+        }
+        return wrong;
         """,
     )
-    assert held == {"lines": 50_000, "dropped": 50_000, "first": 501, "last": 1000, "rows": 500}
+    assert wrong == []
 
 
 async def test_the_fold_never_goes_back(console: Console) -> None:

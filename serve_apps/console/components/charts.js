@@ -1,12 +1,14 @@
 // The curves of a job: which charts there are, epochs or steps, and the same values as a table.
-import { html, useEffect, useMemo, useRef, useState } from "../dom.js";
+import { html, lazy, useEffect, useMemo, useRef, useSource, useState } from "../dom.js";
 import { EPOCHS_FOR_CURVE } from "../detail.js";
 import { exponent, number, share } from "../format.js";
 import { strings } from "../strings.js";
 import { Chart } from "./chart.js";
 
 const text = strings.charts;
-const CHARTS = [
+const Tools = lazy(() => import("./curvetools.js").then((module) => module.Tools), "css/curves.css");
+const SETTINGS = { smoothing: 0, by: "place" }; // of the curves of one job
+export const CHARTS = [
   { name: "loss", metrics: ["train_loss", "val_loss"] },
   {
     name: "accuracy",
@@ -39,21 +41,24 @@ export function Charts({ detail, isFinal, countsSteps = false, beside = null }) 
   }, [level, detail]);
   const known = series.names();
   const charts = CHARTS.filter((chart) => chart.metrics.some((name) => known.has(name)));
+  const [settings, setSettings] = useState(SETTINGS);
+  const [kit, setKit] = useState(null); // what the tools bring: curves.js, a menu for each chart, the other jobs
   const drawn = charts.map(
     (chart) => html`<${JobChart} key=${chart.name} chart=${chart} series=${series} version=${version}
-      level=${level} isWhole=${countsSteps || level === "epoch"} id=${detail.id} />`,
+      level=${level} isWhole=${(countsSteps || level === "epoch") && settings.by === "place"} id=${detail.id} settings=${settings} kit=${kit} />`,
   );
   if (beside) drawn.splice(1, 0, beside);
   return html`<section aria-labelledby="charts">
     <div class="section-head">
       <h2 id="charts">${strings.job.charts}</h2>
       ${charts.length > 0 && !countsSteps && html`<${Levels} level=${level} choose=${choose} />`}
+      ${charts.length > 0 && html`<${Tools} detail=${detail} level=${level} settings=${settings} onSettings=${setSettings} onReady=${setKit} />`}
     </div>
     ${charts.length === 0 && html`<p class="panel panel-note">${isFinal ? text.none : text.waiting}</p>`}
     <div class="charts">
       ${drawn}
     </div>
-    ${charts.length > 0 && html`<p class="chart-hint">${text.hint}</p><${Values} series=${series} version=${version} countsSteps=${countsSteps} />`}
+    ${charts.length > 0 && html`<${Values} series=${series} version=${version} countsSteps=${countsSteps} />`}
   </section>`;
 }
 
@@ -66,12 +71,19 @@ function Levels({ level, choose }) {
   </div>`;
 }
 
-function JobChart({ chart, series, version, level, isWhole, id }) {
+const NOBODY = { subscribe: () => () => {}, jobs: [], version: 0 };
+
+function JobChart({ chart, series, version, level, isWhole, id, settings, kit }) {
+  const [isLog, setLog] = useState(false);
+  const others = useSource(kit?.others ?? NOBODY);
   const names = chart.metrics.filter((name) => series.names().has(name));
-  const columns = useMemo(() => series.columns(names, level), [series, version, level, names.join()]);
-  const curves = names.map((name) => ({ name, label: text.series[name] }));
-  return html`<${Chart} title=${text[chart.name]} curves=${curves} columns=${columns} sync=${id} isWhole=${isWhole}
-    format=${chart.format ?? number} tick=${chart.tick ?? ((value) => number(value, 3))} />`;
+  const [curves, columns] = useMemo(() => {
+    const own = { curves: names.map((name) => ({ name, label: text.series[name] })), columns: series.columns(names, level, settings.by) };
+    return kit ? kit.prepare(own, { names, level, isLog, ...settings, others: others.jobs }) : [own.curves, own.columns];
+  }, [series, version, level, names.join(), settings, isLog, kit, others.version]);
+  const tools = useMemo(() => kit && kit.menu(isLog, setLog), [kit, isLog]);
+  return html`<${Chart} title=${text[chart.name]} curves=${curves} columns=${columns} sync=${id} isWhole=${isWhole} isLog=${isLog} tools=${tools}
+    lib=${kit?.lib} format=${chart.format ?? number} tick=${chart.tick ?? ((value) => number(value, 3))} />`;
 }
 
 function Values({ series, version, countsSteps }) {

@@ -19,7 +19,7 @@ export function CopyButton({ text, label }) {
 
 /** True where the text is on the clipboard. Browsers give the clipboard to secure pages only; on
  *  plain HTTP from another machine a selected text field and the old command do it. */
-async function copyText(text) {
+export async function copyText(text) {
   if (navigator.clipboard) {
     try {
       await navigator.clipboard.writeText(text);

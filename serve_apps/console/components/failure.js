@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { go, jobHref } from "../router.js";
 import { failure as text } from "../strings-failure.js";
 import { strings } from "../strings.js";
-import { cleanLine } from "../logbuffer.js";
+import { cleanLine } from "../logtext.js";
 import { useWork } from "./load.js";
 
 const TAIL = 15; // lines

@@ -19,6 +19,7 @@ export function ProgressLine({ job }) {
       <span>${percent(job.progress_percent)}</span>
       <span>${isOver ? reached(job) : (job.stage ?? "")}</span>
       ${!isOver && job.eta_at && html`<${Eta} at=${job.eta_at} />`}
+      ${job.progress_origin !== "reported" && html`<${Origin} job=${job} />`}
     </p>`;
 }
 
@@ -29,10 +30,10 @@ export function reached(job) {
   return job.total_epochs || !job.provider ? text.epoch(job.current_epoch, job.total_epochs) : "";
 }
 
-/** Where the percentage is from, for runs that do not report it themselves. */
+/** Where the percentage is from. */
 export function Origin({ job }) {
   const origin = text.origin[job.progress_origin];
-  if (!origin || isFinal(job) || !job.provider) return null;
+  if (!origin || isFinal(job)) return null;
   return html`<span class=${`origin origin-${job.progress_origin}`} title=${origin.help}>${origin.label}</span>`;
 }
 

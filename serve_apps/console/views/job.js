@@ -1,6 +1,6 @@
 // One job: where it stands, its curves, its log, its files, and what can be done to it.
 import { html, lazy, useEffect, useMemo, useNow, useSource, useState } from "../dom.js";
-import { api, logUrl } from "../api.js";
+import { api } from "../api.js";
 import { JobDetail } from "../detail.js";
 import { countsSteps, isFinal, isWaiting, listens } from "../fold.js";
 import { dateTime, dollars, duration, percent } from "../format.js";
@@ -10,8 +10,8 @@ import { Charts } from "../components/charts.js";
 import { Confirm } from "../components/dialog.js";
 import { Artifacts, Config, Facts } from "../components/facts.js";
 import { Figures } from "../components/figures.js";
-import { Log } from "../components/log.js";
 import { Eta, Origin, ProgressBar, reached } from "../components/progress.js";
+import { whenSeen } from "../components/seen.js";
 import { Status, statusOf } from "../components/status.js";
 
 const text = strings.job;
@@ -23,6 +23,7 @@ const Video = lazy(() => import("../components/video/video.js").then((module) =>
 const Examples = lazy(() => import("../components/examples.js").then((module) => module.Examples), "css/examples.css");
 const Failure = lazy(() => import("../components/failure.js").then((module) => module.Failure), "css/failure.css");
 const RayLink = lazy(() => import("../components/ray.js").then((module) => module.RayLink));
+const Log = whenSeen(() => import("../components/log/panel.js").then((module) => module.LogPanel), "css/log.css", "panel log-place");
 const Provider = lazy(() => import("../components/provider.js").then((module) => module.Provider), "css/remote.css");
 
 export function JobView({ app, id }) {
@@ -56,8 +57,7 @@ export function JobView({ app, id }) {
           <${Charts} detail=${detail} isFinal=${isFinal(job)} countsSteps=${countsSteps(job)}
             beside=${drawsSamples(job) && html`<${Samples} key="samples" job=${job} />`} />`}
     ${job.artifacts.some(({ type }) => type === "examples") && html`<${Examples} job=${job} />`}
-    <${Log} log=${detail.log} state=${detail.logState} isFinal=${isFinal(job)} onOlder=${() => detail.loadOlder()}
-      download=${{ href: logUrl(id), name: `${id}.log` }} />
+    <${Log} detail=${detail} isFinal=${isFinal(job)} />
     ${job.facts.confusion_matrix && html`<${Confusion} matrix=${job.facts.confusion_matrix} names=${job.facts.class_names} />`}
     <div class="details">
       <div><${Artifacts} job=${job} /><${Facts} job=${job} /></div>
