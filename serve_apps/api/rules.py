@@ -69,6 +69,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", f"{_JOBS}/delete"): TRAIN,
     ("GET", f"{_JOBS}/{{job_id}}"): WATCH,
     ("DELETE", f"{_JOBS}/{{job_id}}"): _OF_JOB,
+    ("PATCH", f"{_JOBS}/{{job_id}}"): _OF_JOB,
     ("POST", f"{_JOBS}/{{job_id}}/cancel"): _OF_JOB,
     ("POST", f"{_JOBS}/{{job_id}}/retry"): TRAIN,
     ("POST", f"{_JOBS}/{{job_id}}/save"): _OF_JOB,
@@ -93,6 +94,11 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("WS", "/training/{job_id}"): WATCH,  # where the sockets are an application of their own
     ("WS", "/ws/training/{job_id}"): WATCH,
     ("POST", "/api/v1/training/import"): TRAIN,
+    # the queue
+    ("GET", "/api/v1/queue"): READ,
+    ("POST", "/api/v1/queue/pause"): ADMIN,
+    ("POST", "/api/v1/queue/resume"): ADMIN,
+    ("POST", "/api/v1/queue/move"): ADMIN,
     # the paths of older front ends
     ("GET", "/api/replicate/training-logs/{id}"): READ,
     ("POST", "/api/replicate/sync-completed"): TRAIN,

@@ -19,6 +19,7 @@ from thornback.cli import (
     lora,
     models,
     platform_commands,
+    queue,
     report,
     simulate,
     storage,
@@ -72,6 +73,7 @@ platform_commands.register(app)
 demo.register(app)
 jobs.register(app)
 wishes.register(app)
+queue.register(app)
 image_sets.register(app)
 video.register(app)
 frame_sets.register(app)

@@ -36,6 +36,7 @@ from thornback.client.models import (
     Upload,
 )
 from thornback.client.problems import error_of, unreachable
+from thornback.client.queue import Queue
 from thornback.client.reconnect import Backoff
 from thornback.client.resumable import Sending
 from thornback.client.stream import STATUS, ReconnectingStream
@@ -95,6 +96,7 @@ class Client:
         self.frame_sets = FrameSets(self._http, self._call)
         self.image_sets = ImageSets(self._http, self._call)
         self.models = Models(self._http, self._call)
+        self.queue = Queue(self._call)
 
     def __enter__(self) -> Self:
         return self

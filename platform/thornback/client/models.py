@@ -320,6 +320,36 @@ class Dataset(_Answer):
     sha256: str
 
 
+class QueueHold(_Answer):
+    """The queue is paused: nothing new is started, what runs goes on."""
+
+    by: str
+    at: datetime
+    reason: str = ""
+
+
+class WaitingJob(_Answer):
+    """A job that waits to be started."""
+
+    id: str
+    job_name: str
+    user: str
+    kind: str
+    backend: str
+    queue: str  # the backend whose slots or machines it waits for
+    position: int | None = None  # 1 is next; None: not looked at yet
+    priority: int
+    reason: str | None = None
+    created_at: datetime | None = None
+
+
+class QueueState(_Answer):
+    """Who waits for what, next one first; every backend has a queue of its own."""
+
+    paused: QueueHold | None = None
+    waiting: list[WaitingJob]
+
+
 class Session(_Answer):
     """Who you are to the server."""
 

@@ -13,10 +13,11 @@ from thornback.dispatch.capacity import fraction
 from thornback.dispatch.care import Care
 from thornback.dispatch.order import Running, Waiting
 from thornback.dispatch.policy import Decision, Limits, choose
-from thornback.dispatch.reasons import provider_of
+from thornback.dispatch.reasons import held, provider_of
 from thornback.dispatch.supervise import attempt_of
 from thornback.errors import InvalidInput, ThornbackError
 from thornback.jobs.events import Attempt, EventFactory, JobEvent
+from thornback.jobs.queue import QueueHold
 from thornback.jobs.spec import ResourceRequest, parse_spec
 from thornback.jobs.state import JobState
 from thornback.jobs.status import FailureReason, JobStatus
@@ -59,9 +60,15 @@ class Admission:
             del self._requests[key]
 
     async def admit(
-        self, waiting: Sequence[JobState], launched: Sequence[JobState], backend: Backend, survey: Survey
+        self,
+        waiting: Sequence[JobState],
+        launched: Sequence[JobState],
+        backend: Backend,
+        survey: Survey,
+        *,
+        hold: QueueHold | None = None,
     ) -> Outcome:
-        """Start what may start; tell the others why they wait."""
+        """Start what may start; tell the others why they wait. With a `hold` nothing is started."""
         has_gpu = survey.total.gpus > 0 or (self._limits.growth is not None and 0 < self._limits.growth.gpus < inf)
         unreadable = await self._refuse_unreadable(waiting)
         jobs = {job.id: job for job in waiting if job.id not in unreadable}
@@ -70,7 +77,7 @@ class Admission:
             waiting=[self._waiting(job, has_gpu=has_gpu) for job in jobs.values()],
             running=[self._running(job, survey, has_gpu=has_gpu) for job in launched],
             nodes=survey.nodes,
-            limits=self._limits if provider_of(survey.nodes) is None else replace(self._limits, growth=None),
+            limits=self._limits_of(survey, hold),
             granted=self._granted,
         )
         await self._record(decision, jobs)
@@ -139,6 +146,13 @@ class Admission:
             return error
         self._wanted[backend.name] = wanted
         return None
+
+    def _limits_of(self, survey: Survey, hold: QueueHold | None) -> Limits:
+        return replace(
+            self._limits,
+            growth=self._limits.growth if provider_of(survey.nodes) is None else None,
+            held=None if hold is None else held(hold.by, hold.reason),
+        )
 
     def _waiting(self, job: JobState, *, has_gpu: bool) -> Waiting:
         return Waiting(

@@ -22,6 +22,7 @@ from thornback.dispatch.care import Care, PartsReader
 from thornback.dispatch.supervise import Step, attempt_of, is_launched, next_step
 from thornback.errors import ThornbackError
 from thornback.jobs.events import EventKind
+from thornback.jobs.queue import QueueHold
 from thornback.jobs.state import JobState
 from thornback.log import get_logger
 from thornback.metrics.port import QueuePlace, Recorder
@@ -42,6 +43,7 @@ _WAKING = frozenset(
     {
         EventKind.CREATED,
         EventKind.CANCEL_REQUESTED,
+        EventKind.PRIORITIZED,
         EventKind.RETRIED,
         EventKind.SUCCEEDED,
         EventKind.FAILED,
@@ -56,6 +58,10 @@ class ActiveJobs(PartsReader, Protocol):
 
     def active(self) -> list[JobState]:
         """Jobs that are not final, or final and to be deleted. Blocks."""
+        ...
+
+    def queue_hold(self) -> QueueHold | None:
+        """Who holds the queue, None where it goes on. Blocks."""
         ...
 
 
@@ -97,6 +103,7 @@ class Dispatcher:
         self._counts = {"waiting": 0, "running": 0}
         self._places: Mapping[str, QueuePlace] | None = None
         self._surveys: dict[str, Survey] = {}
+        self._hold: QueueHold | None = None
 
     def wake(self) -> None:
         """Look soon. Call it in the event loop of `run`."""
@@ -124,6 +131,7 @@ class Dispatcher:
         # After the backends: a driver commits its end before it exits, so an exit that was seen there
         # finds its event here.
         jobs = await asyncio.to_thread(self._reader.active)
+        self._hold = await asyncio.to_thread(self._reader.queue_hold)
         orphans = family.ends(jobs, at=self._now())
         if orphans:
             await self._recorder.record(orphans)  # the next look sees to them
@@ -162,6 +170,7 @@ class Dispatcher:
             if problem is None
             else {"at": problem.at.isoformat(), "message": problem.message, "job_id": problem.job_id},
             **self._counts,
+            "paused": self._hold is not None,
             "capacity": {name: _capacity(survey) for name, survey in self._surveys.items()},
         }
 
@@ -202,7 +211,7 @@ class Dispatcher:
         self._counts["running"] += len(launched)
         self._restless |= bool(due) or any(job.cancel_requested for job in launched)
         await asyncio.gather(*(self._take(step, job, seen, backend, survey) for step, job, seen in due))
-        outcome = await self._admission.admit(waiting, launched, backend, survey)
+        outcome = await self._admission.admit(waiting, launched, backend, survey, hold=self._hold)
         for job_id, error in outcome.problems.items():
             self._note(error, job_id=job_id)
         await self._stop_strays(jobs, backend, survey)

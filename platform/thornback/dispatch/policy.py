@@ -28,6 +28,7 @@ class Limits:
     max_running: int
     max_light: int = 100  # jobs that take no cores and no GPU, because their parts do; they count by themselves
     growth: Resources | None = None  # what an autoscaling cluster can grow to; None: it cannot grow
+    held: str | None = None  # why nothing is started at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,8 @@ class _Table:
             self._impossible[job.job_id] = reasons.impossible(job, self._nodes, self._limits.growth)
         elif job.not_before is not None and job.not_before > now:
             self._pending[job.job_id] = reasons.RESTING
+        elif self._limits.held is not None:
+            self._pending[job.job_id] = self._limits.held
         elif (crowd := self._crowd(job)) is not None:
             self._pending[job.job_id] = crowd
         elif self._free.holds(job.bundle, width) and not self._would_delay(job):

@@ -110,6 +110,11 @@ def crowded_with_light(limit: int) -> str:
     return f"waiting for one of {limit} running pipelines to end (THORNBACK_MAX_PIPELINES)"
 
 
+def held(by: str, why: str) -> str:
+    """Somebody has stopped the queue."""
+    return f"the queue is paused by {by}{f': {why}' if why else ''}"
+
+
 RESTING = "the last attempt to start it failed; it is tried again in a moment"
 
 

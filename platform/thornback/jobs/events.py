@@ -31,6 +31,7 @@ class EventKind(StrEnum):
     ITEM = "item"  # an order at a provider: item, order, status, provider, provider_id, …; see items.py
     ARTIFACT = "artifact"  # attempt, restart, name, type, uri, size_bytes, sha256
     CANCEL_REQUESTED = "cancel_requested"  # user, delete
+    PRIORITIZED = "prioritized"  # user, priority
     ASKED = "asked"  # user, what: a Wish, for the run that goes on
     RETRIED = "retried"  # attempt, restart, reason, message
     SUCCEEDED = "succeeded"  # attempt, summary{…}
@@ -113,6 +114,11 @@ class EventFactory:
             user=user,
             delete=delete,
         )
+
+    def prioritized(self, priority: int, *, user: str, at: datetime) -> JobEvent:
+        """Another priority from now on; each change is one of its own."""
+        key = f"priority:{at.timestamp():.6f}"
+        return self._event("api", key, EventKind.PRIORITIZED, at, user=user, priority=priority)
 
     def asked(self, what: str, *, user: str, at: datetime) -> JobEvent:
         """A `Wish` for the running job; each request is one of its own."""

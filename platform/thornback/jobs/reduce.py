@@ -66,7 +66,7 @@ def _created(job: JobState, event: JobEvent) -> JobState:
         backend=spec["backend"],
         job_name=spec["job_name"],
         user=event.data["user"],
-        priority=spec["priority"],
+        priority=spec["priority"] if job.priority_at is None else job.priority,
         spec=spec,
         retry_of=event.data.get("retry_of"),
         resume_from=event.data.get("resume_from"),
@@ -184,6 +184,14 @@ def _cancel_requested(job: JobState, event: JobEvent) -> JobState:
     return replace(job, cancel_requested=True, delete_requested=job.delete_requested or event.data["delete"])
 
 
+def _prioritized(job: JobState, event: JobEvent) -> JobState:
+    priority = int(event.data["priority"])
+    # Two changes of the same instant are ordered by the priority, so that the fold has no ties.
+    if job.priority_at is not None and (job.priority_at, job.priority) >= (event.at, priority):
+        return job
+    return replace(job, priority=priority, priority_at=event.at)
+
+
 def _asked(job: JobState, event: JobEvent) -> JobState:
     what = Wish(event.data["what"]).value
     return replace(job, asked={**job.asked, what: max(job.asked.get(what, event.at), event.at)})
@@ -253,6 +261,7 @@ _FOLDS: Mapping[EventKind, Callable[[JobState, JobEvent], JobState]] = {
     EventKind.ITEM: _unchanged,
     EventKind.ARTIFACT: _artifact,
     EventKind.CANCEL_REQUESTED: _cancel_requested,
+    EventKind.PRIORITIZED: _prioritized,
     EventKind.ASKED: _asked,
     EventKind.RETRIED: _retried,
     EventKind.SUCCEEDED: _succeeded,

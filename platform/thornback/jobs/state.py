@@ -70,6 +70,7 @@ class JobState:
     job_name: str = ""
     user: str = ""
     priority: int = 0
+    priority_at: datetime | None = None  # of the newest change; None: as it was created
     spec: Mapping[str, Any] = field(default_factory=dict)
     retry_of: str | None = None
     parent_id: str | None = None  # the job that this one is a part of

@@ -18,6 +18,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from thornback.access.changes import Change
 from thornback.errors import BackendError, ThornbackError, Unavailable
 from thornback.jobs.events import JobEvent
+from thornback.jobs.queue import QueueChange
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.log import configure_logging
@@ -103,7 +104,7 @@ class MetricsActor:
             return error
 
     @ray.method(concurrency_group="write")
-    async def administer(self, change: Change) -> bool:
+    async def administer(self, change: Change | QueueChange) -> bool:
         """See Recorder."""
         return await self._recorder.administer(change)
 
@@ -243,7 +244,7 @@ class ActorRecorder(Recorder):
         answers: list[Receipt | ThornbackError] = await self._call(lambda actor: actor.receive.remote(calls), CALL_S)
         return answers
 
-    async def administer(self, change: Change) -> bool:
+    async def administer(self, change: Change | QueueChange) -> bool:
         """See Recorder."""
         done: bool = await self._call(lambda actor: actor.administer.remote(change), CALL_S)
         return done

@@ -49,6 +49,7 @@ URGENT_KINDS = frozenset(
         EventKind.SCHEDULED,
         EventKind.RETRIED,
         EventKind.CANCEL_REQUESTED,
+        EventKind.PRIORITIZED,
         EventKind.ASKED,
     }
 )

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from thornback.access.changes import Change
 from thornback.jobs.events import JobEvent
+from thornback.jobs.queue import QueueChange
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.metrics.calls import OperationCall, ReceiveCall, RecordCall
@@ -121,7 +122,7 @@ class LocalRecorder(Recorder):
         call = ReceiveCall(arrival=Arrival(delivery=delivery, events=events, new=new))
         return await asyncio.wrap_future(self._committer.receive(call))
 
-    async def administer(self, change: Change) -> bool:
+    async def administer(self, change: Change | QueueChange) -> bool:
         """See Recorder."""
         return await self._operate(lambda: self._writer.administer(change))
 

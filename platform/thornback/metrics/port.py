@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from thornback.access.changes import Change
 from thornback.jobs.events import Attempt, EventKind, JobEvent
+from thornback.jobs.queue import QueueChange
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
 
@@ -167,8 +168,8 @@ class Recorder(Protocol):
         """
         ...
 
-    async def administer(self, change: Change) -> bool:
-        """Change users, keys or sessions; False where there was nothing to do. Raises what the change says."""
+    async def administer(self, change: Change | QueueChange) -> bool:
+        """Change users, keys or sessions, or hold the queue; False: there was nothing to do. Raises what it says."""
         ...
 
     async def discard(self, delivery_id: int) -> None:

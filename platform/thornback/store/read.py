@@ -12,7 +12,8 @@ from thornback.errors import JobNotFound
 from thornback.jobs.events import EventKind
 from thornback.jobs.items import ItemState, ItemStatus
 from thornback.jobs.pace import PastRun
-from thornback.jobs.state import JobState
+from thornback.jobs.queue import QueueHold
+from thornback.jobs.state import PHASE_SCHEDULED, JobState
 from thornback.jobs.versions import ModelVersion
 from thornback.metrics.port import QueuePlace, StreamEvent
 from thornback.store.admit import clean_text
@@ -29,6 +30,7 @@ from thornback.store.inbox import (
 )
 from thornback.store.items import read_item_counts, read_items, read_open_orders, read_order
 from thornback.store.page import JobPage, JobQuery, JobRow, Order, conditions
+from thornback.store.queue import read_hold, waiting_jobs
 from thornback.store.rows import LOG_FIELDS, METRIC_COLUMNS, LogChunk, MetricRow, join_values
 from thornback.store.state_codec import decode_state
 from thornback.store.tables import JobEventRow, JobLog, TrainingJob, TrainingMetric
@@ -108,6 +110,17 @@ class StoreReader:
         statement = sa.select(_jobs.c.state).where(_jobs.c.is_active).order_by(_jobs.c.created_at, _jobs.c.id)
         with self._snapshot() as connection:
             return [decode_state(data) for data in connection.execute(statement).scalars()]
+
+    def queue_hold(self) -> QueueHold | None:
+        """Who holds the queue, None where it goes on."""
+        with self._snapshot() as connection:
+            return read_hold(connection)
+
+    def queue(self, *, limit: int = 1000) -> list[JobRow]:
+        """Jobs that wait to be started, of all backends, by their place; those without one yet come last."""
+        with self._snapshot() as connection:
+            rows = [_job_row(row) for row in connection.execute(waiting_jobs(_JOB_ROW, _bounded(limit)))]
+        return [row for row in rows if row.state.mark.phase < PHASE_SCHEDULED]
 
     def parts(self, job_id: str) -> list[JobState]:
         """The jobs that are parts of this one, oldest first; none for an unknown job."""

@@ -39,7 +39,7 @@ _PLAIN = (
     "error_message",
     "retry_message",
 )
-_TIMES = ("created_at", "reason_at", "started_at", "completed_at", "eta_at")
+_TIMES = ("created_at", "priority_at", "reason_at", "started_at", "completed_at", "eta_at")
 
 
 def encode_state(job: JobState) -> dict[str, Any]:

@@ -352,6 +352,17 @@ class ModelAlias(Table, table=True):
     set_by: str = _text(255, nullable=False)
 
 
+class PlatformSetting(Table, table=True):
+    """What people have set while the platform runs, and what has to outlive a restart."""
+
+    __tablename__: ClassVar[str] = "platform_settings"
+
+    name: str = Field(sa_column=sa.Column(sa.String(100), primary_key=True))
+    value: dict[str, Any] = _json()
+    set_at: datetime = _time(nullable=False)
+    set_by: str = _text(255, nullable=False)
+
+
 class UserRow(Table, table=True):
     """Somebody who can sign in."""
 

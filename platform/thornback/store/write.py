@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from thornback.access.changes import Change
 from thornback.errors import InvalidInput
 from thornback.jobs.events import EventFactory, JobEvent
+from thornback.jobs.queue import PauseQueue, QueueChange, ResumeQueue
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.metrics.port import Created, NewJob, QueuePlace
 from thornback.store import versions
@@ -21,6 +22,7 @@ from thornback.store.columns import canonical_id
 from thornback.store.guard import store_errors
 from thornback.store.idempotency import find_key, keep_key
 from thornback.store.letters import Arrival, discard, prune
+from thornback.store.queue import change_queue
 from thornback.store.states import StateCache
 from thornback.store.transaction import Committed, Transaction, latest_id
 
@@ -77,9 +79,11 @@ class StoreWriter:
         with self._transaction() as tx:
             discard(tx.connection, delivery_id)
 
-    def administer(self, change: Change) -> bool:
-        """Change users, keys or sessions; False where there was nothing to do. Raises what the change says."""
+    def administer(self, change: Change | QueueChange) -> bool:
+        """Change users, keys or sessions, or hold the queue; False: there was nothing to do. Raises what it says."""
         with self._transaction() as tx:
+            if isinstance(change, PauseQueue | ResumeQueue):
+                return change_queue(change, tx.connection)
             return carry_out(change, tx.connection)
 
     def create(self, new: NewJob) -> tuple[Created, Committed]:

@@ -47,6 +47,8 @@ def histories(draw: st.DrawFn, *, ended: bool | None = None) -> list[JobEvent]:
             _run(draw, add, make, Attempt(number, restart), spec.total_epochs)
     if draw(st.booleans()):
         add(partial(make.cancel_requested, user="ada"))
+    for priority in draw(st.lists(st.integers(-100, 100), max_size=2)):
+        add(partial(make.prioritized, priority, user="ada"))
     for what in draw(st.lists(st.sampled_from(Wish), max_size=3)):
         add(partial(make.asked, what, user="ada"))
     if draw(st.booleans()) if ended is None else ended:

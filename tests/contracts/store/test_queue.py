@@ -1,0 +1,35 @@
+"""The hold of the queue and the jobs that wait in it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.contracts.store.conftest import NOW, RUN, Store, job_id
+from thornback.jobs.queue import PauseQueue, QueueHold, ResumeQueue
+from thornback.metrics.port import QueuePlace
+from thornback.store.page import JobQuery
+
+LATER = NOW + timedelta(hours=1)
+
+
+def test_a_hold_stays_until_it_is_let_go(store: Store) -> None:
+    assert store.reader.queue_hold() is None
+    assert not store.writer.administer(ResumeQueue(by="ada", at=NOW))
+    assert store.writer.administer(PauseQueue(by="ada", at=NOW, reason="a node is\x00 replaced"))
+    assert not store.writer.administer(PauseQueue(by="bob", at=LATER))  # it is held already
+    assert store.reader.queue_hold() == QueueHold(by="ada", at=NOW, reason="a node is\ufffd replaced")
+    assert store.writer.administer(ResumeQueue(by="bob", at=LATER))
+    assert store.reader.queue_hold() is None
+
+
+def test_waiting_jobs_stand_by_their_place(store: Store) -> None:
+    late, first, second, started, ended = [store.create(name) for name in ("late", "first", "second", "up", "over")]
+    store.writer.set_queue({job_id(first): QueuePlace(position=1), job_id(second): QueuePlace(position=2)})
+    store.writer.commit([second.prioritized(7, user="ada", at=NOW), second.prioritized(3, user="ada", at=LATER)])
+    store.writer.commit([started.scheduled(RUN, submission_id="s", at=NOW), ended.cancelled(at=NOW)])
+    rows = store.reader.queue()
+    assert [(row.state.job_name, row.state.priority) for row in rows] == [("first", 0), ("second", 3), ("late", 0)]
+    assert [row.queue.position if row.queue else None for row in rows] == [1, 2, None]
+    assert job_id(late) == rows[2].state.id
+    sorted_page = store.reader.jobs(JobQuery(sort="-priority", limit=1))
+    assert [row.state.job_name for row in sorted_page.jobs] == ["second"]
