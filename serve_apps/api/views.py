@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from serve_apps.api.schemas import ArtifactOut, Job, JobCreated, JobSummary, MetricOut
+from thornback.artifacts.files import without_secrets
 from thornback.backends.port import submission_id
 from thornback.jobs.events import EventKind
 from thornback.jobs.items import ItemStatus
@@ -60,7 +61,7 @@ def job_created(job: JobState) -> JobCreated:
         config=dict(job.spec.get("config", {})),
         total_epochs=job.total_epochs,
         retry_of=job.retry_of,
-        resume_from=job.resume_from,
+        resume_from=_shown(job.resume_from),
     )
 
 
@@ -78,9 +79,9 @@ def full(row: JobRow, now: datetime) -> Job:
         max_retries=job.spec.get("max_retries", 0),
         metrics={name: latest.value for name, latest in sorted(job.latest.items())},
         **_facts(job, JOB_FACTS),
-        checkpoint_path=job.artifact_uri("checkpoint"),
-        onnx_model_path=job.artifact_uri("onnx"),
-        resume_from=job.resume_from,
+        checkpoint_path=_shown(job.artifact_uri("checkpoint")),
+        onnx_model_path=_shown(job.artifact_uri("onnx")),
+        resume_from=_shown(job.resume_from),
         retry_message=job.retry_message,
         asked=dict(job.asked),
         facts={name: fact.value for name, fact in sorted(job.facts.items())},
@@ -165,6 +166,7 @@ def log_message(event: StreamEvent) -> dict[str, Any]:
 def event_message(event: StreamEvent) -> dict[str, Any]:
     """Any event as the SSE streams carry it."""
     data = dict(event.data)
+    data |= {name: without_secrets(data[name]) for name in ("uri", "resume_from") if isinstance(data.get(name), str)}
     if event.kind is EventKind.ITEM:
         data["image_url"] = _stored_image(event)
     return {
@@ -232,11 +234,16 @@ def _origin(job: JobState) -> str | None:
     return job.progress_origin if job.progress > 0 or job.status.is_final else None
 
 
+def _shown(uri: str | None) -> str | None:
+    """An address without the key to the storage that may be in it."""
+    return None if uri is None else without_secrets(uri)
+
+
 def _artifact(job_id: str, artifact: Artifact) -> ArtifactOut:
     return ArtifactOut(
         name=artifact.name,
         type=artifact.type,
-        uri=artifact.uri,
+        uri=without_secrets(artifact.uri),
         size_bytes=artifact.size_bytes,
         sha256=artifact.sha256,
         created_at=artifact.at,

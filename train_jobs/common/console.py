@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
+from thornback.artifacts.files import without_secrets
 from thornback.jobs.events import Attempt
 from thornback.jobs.status import FailureReason
 from thornback.metrics.reporter import Reporter
@@ -74,7 +75,7 @@ class ConsoleReporter(ReporterLayer):
         """Checkpoints come too often to be printed."""
         super().artifact(name=name, type=type, uri=uri, size_bytes=size_bytes, sha256=sha256)
         if type != "checkpoint":
-            self.say(f"   {name}: {uri}")
+            self.say(f"   {name}: {without_secrets(uri)}")
 
     def log(self, line: str) -> None:
         """Printed."""

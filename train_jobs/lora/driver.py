@@ -226,7 +226,7 @@ class LoraDriver(RunDriver[RunPlan]):
 
     def address(self, source: str) -> str:
         """Where a source lies, for workers that start in other folders."""
-        if "://" in source or source.startswith(("upload:", "job:")):
+        if "://" in source or source.startswith(("upload:", "job:", "stored:")):
             return source
         return str(Path(source).expanduser().absolute())
 

@@ -13,9 +13,9 @@ import anyio
 from anyio.to_thread import run_sync
 
 from thornback.artifacts.files import join, locate
-from thornback.artifacts.layout import storage_key
+from thornback.artifacts.layout import storage_key, stored_dataset
 from thornback.datasets.captions.write import Caption, compose, write_captions
-from thornback.datasets.frame_folder import INDEX, FrameFolder
+from thornback.datasets.frame_folder import ARCHIVE, INDEX, FrameFolder
 from thornback.datasets.frame_new import NewFrame, Origin
 from thornback.datasets.frame_set import DropReason, FrameSet, VideoSource
 from thornback.errors import DataError
@@ -37,7 +37,7 @@ LOOK_S = 0.5
 class Dataset:
     """What is trained on."""
 
-    zip_uri: str
+    archive: str  # the ZIP, as a training is told of it
     content: str  # digest of pictures and captions
     images: int
     key: str  # of its folder, below the storage
@@ -128,12 +128,13 @@ async def pack(run: Run) -> Dataset:
     def work() -> Dataset:
         frames = folder.seal()
         archive = folder.pack(run.folder)
+        key = storage_key(run.settings.storage, folder.uri)
         _tell(run, frames)
         return Dataset(
-            zip_uri=folder.zip_uri,
+            archive=stored_dataset(f"{key}/{ARCHIVE}"),
             content=archive.content,
             images=archive.images,
-            key=storage_key(run.settings.storage, folder.uri),
+            key=key,
             source=frames.source,
         )
 

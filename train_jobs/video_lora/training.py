@@ -32,7 +32,7 @@ async def train(run: Run, dataset: Dataset) -> JobState:
     Raises:
         TrainingFailed: it did not complete; says why.
     """
-    spec = run.spec.training(dataset.zip_uri)
+    spec = run.spec.training(dataset.archive)
     child = Child(run.recorder, run.job)
     inputs = {"dataset": dataset.content, "training": spec.model_dump(mode="json")}
     steps = float(getattr(spec.config, "steps", None) or 1)

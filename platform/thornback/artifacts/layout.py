@@ -7,6 +7,7 @@ import posixpath
 import re
 
 from thornback.artifacts.files import join
+from thornback.errors import DataError
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -14,6 +15,8 @@ CONFIG_FILE = "config.json"
 _UNFIT = re.compile(r"[^\w.-]+")
 _FIT_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST_AT_END = re.compile(r"_[0-9a-f]{10}$")
+_STORED = "stored:"
+_STORED_KEY = re.compile(r"datasets/[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9-]*/dataset\.zip")
 
 
 def images_uri(storage: str, job_id: str) -> str:
@@ -57,6 +60,24 @@ def lora_uri(storage: str, user: str | None, job_id: str, version: int) -> str:
 def dataset_uri(storage: str, user: str | None, job_id: str) -> str:
     """The folder of a dataset made from a video, with `images/` and `captions/`: `datasets/{userId}/{jobId}`."""
     return join(storage, "datasets", user_key(user), job_id)
+
+
+def stored_dataset(key: str) -> str:
+    """How a job names the ZIP of a dataset in the storage: without that one's address, which may hold a key to it."""
+    return f"{_STORED}{key}"
+
+
+def is_stored_dataset(source: str) -> bool:
+    """True for what `stored_dataset` makes."""
+    return source.startswith(_STORED)
+
+
+def stored_dataset_uri(storage: str, source: str) -> str:
+    """Where such a ZIP lies. Raises DataError for what names another file."""
+    key = source.removeprefix(_STORED)
+    if not _STORED_KEY.fullmatch(key):
+        raise DataError("stored: must be followed by datasets/<user>/<job>/dataset.zip")
+    return join(storage, key)
 
 
 def temp_root(storage: str) -> str:

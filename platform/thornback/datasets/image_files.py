@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from thornback.artifacts.files import CHUNK_BYTES, Location, locate
-from thornback.artifacts.layout import images_uri
+from thornback.artifacts.layout import images_uri, is_stored_dataset, stored_dataset_uri
 from thornback.datasets import image_zip, pictures
 from thornback.datasets.image_zip import is_hidden
 from thornback.datasets.packing import upload_uri
@@ -86,7 +86,8 @@ def open_images(source: str, *, storage: str, into: Path, max_bytes: int = image
     """The files of a dataset.
 
     Args:
-        source: a folder, a ZIP, s3:// of either, `upload:<id>`, or `job:<id>` of an image set.
+        source: a folder, a ZIP, s3:// of either, `upload:<id>`, `job:<id>` of an image set, or what
+            `layout.stored_dataset` makes.
         storage: of the platform; uploads and image sets lie there.
         into: a local folder for a ZIP that has to be fetched.
         max_bytes: of a ZIP, packed and unpacked.
@@ -121,6 +122,8 @@ def _address(source: str, storage: str) -> str:
         raise DataError("addresses of the web are not read here; upload the ZIP (POST /api/v1/datasets) instead")
     if source.startswith("upload:"):
         return upload_uri(storage, source.removeprefix("upload:"))
+    if is_stored_dataset(source):
+        return stored_dataset_uri(storage, source)
     job_id = job_of(source)
     if job_id is None:
         return source

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from thornback.artifacts.files import Location, join, locate
-from thornback.artifacts.layout import image_name, uploads_uri
+from thornback.artifacts.layout import image_name, is_stored_dataset, stored_dataset_uri, uploads_uri
 from thornback.datasets import image_zip, pictures
 from thornback.datasets.image_zip import Entry, caption_name, is_hidden, is_picture, read_caption
 from thornback.errors import DataError, InvalidInput, NotFound
@@ -57,7 +57,7 @@ def pack(config: RemoteLoraConfig, *, settings: Settings, reader: SetReader, int
     """Make what the provider gets, before anything is paid. Blocks: call it in a thread.
 
     - an https:// address is passed on;
-    - a ZIP (a path, s3:// or `upload:<id>`) is checked and handed over as it is;
+    - a ZIP (a path, s3://, `upload:<id>` or what `layout.stored_dataset` makes) is checked and handed over as it is;
     - a folder (a path or s3://) becomes a ZIP of its pictures and their same-name .txt captions;
     - `job:<id>` becomes a ZIP of the pictures that the image set has stored. Their captions are the prompts,
       the trigger word in front where a prompt does not hold it.
@@ -102,6 +102,8 @@ def _zip_of(dataset: str, config: RemoteLoraConfig, settings: Settings, reader: 
         return _made(into, _from_job(name, config, reader))
     if colon and scheme == "upload":
         dataset = upload_uri(settings.storage, name)
+    elif is_stored_dataset(dataset):
+        dataset = stored_dataset_uri(settings.storage, dataset)
     place = locate(dataset)
     if place.is_dir():
         return _made(into, _from_folder(place, with_captions=config.captioning != "disabled"))

@@ -16,7 +16,7 @@ from serve_apps.api.context import ApiContext, Context
 from serve_apps.api.files import disposition, file_answer, tar_stream
 from serve_apps.api.schemas import ArtifactList
 from serve_apps.api.sse import LiveResponse
-from thornback.artifacts.files import Location, locate
+from thornback.artifacts.files import Location, locate, without_secrets
 from thornback.errors import NotFound
 from thornback.jobs.state import Artifact
 
@@ -111,7 +111,7 @@ def _inside_run(context: ApiContext, job_id: str, artifact: Artifact) -> Locatio
     """Where the artifact lies. Raises NotFound for one that a run keeps elsewhere."""
     root, place = locate(context.settings.run_uri(job_id)), locate(artifact.uri)
     if not place.is_beside(root) or not _is_inside(place, root):
-        raise NotFound(f"artifact {artifact.name} is kept outside the run folder, at {artifact.uri}")
+        raise NotFound(f"artifact {artifact.name} is kept outside the run folder, at {without_secrets(artifact.uri)}")
     if not place.exists():
         raise NotFound(f"the file of artifact {artifact.name} is gone")
     return place

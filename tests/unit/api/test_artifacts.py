@@ -12,7 +12,10 @@ import pytest
 
 from serve_apps.api.files import parse_range
 from serve_apps.api.problems import RangeNotSatisfiable
-from tests.fixtures.api import JOBS, ApiPlatform, Reports
+from serve_apps.api.views import event_message
+from tests.fixtures.api import JOBS, ApiPlatform, Reports, now
+from thornback.jobs.events import EventKind
+from thornback.metrics.port import StreamEvent
 
 CONTENT = bytes(range(256)) * 20_000  # more than one piece
 
@@ -46,6 +49,17 @@ async def run(api: ApiPlatform) -> Run:
     await run.keep("model.onnx", model, type="onnx", size_bytes=len(CONTENT), sha256=digest)
     await run.keep("checkpoints/3", run.folder / "checkpoint_3")
     return run
+
+
+async def test_no_key_to_the_storage_is_shown(api: ApiPlatform, run: Run) -> None:
+    uri = f"s3://AKID:hush@bucket/runs/{run.job_id}/last?region=us-east-1"
+    await api.record(Reports(run.job_id).artifact("checkpoint", uri, type="checkpoint"))
+    async with api.client() as client:
+        answers = [await client.get(url) for url in (run.url, f"{JOBS}/{run.job_id}", f"{run.url}/checkpoint")]
+    event = StreamEvent(id=1, job_id=run.job_id, kind=EventKind.ARTIFACT, at=now(), data={"uri": uri})
+    shown = "".join([*(answer.text for answer in answers), str(event_message(event))])
+    assert f"s3://bucket/runs/{run.job_id}/last" in shown
+    assert "hush" not in shown
 
 
 async def test_the_list_says_what_there_is_and_where(api: ApiPlatform, run: Run) -> None:

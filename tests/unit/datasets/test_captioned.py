@@ -17,7 +17,7 @@ from tests.unit.datasets.image_sets import SET_ID, image_set
 from tests.unit.datasets.pictures_made import picture, saved
 from tests.unit.datasets.test_image_zip import zipped
 from thornback.artifacts.files import join, locate
-from thornback.artifacts.layout import uploads_uri
+from thornback.artifacts.layout import stored_dataset, uploads_uri
 from thornback.datasets import pictures
 from thornback.datasets.captioned import (
     ImageIndex,
@@ -71,7 +71,7 @@ def captions(index: ImageIndex) -> dict[str, str]:
     return {image.name: image.caption for image in index.images}
 
 
-@pytest.mark.parametrize("kind", ["folder", "zip", "s3 folder", "s3 zip", "upload"])
+@pytest.mark.parametrize("kind", ["folder", "zip", "s3 folder", "s3 zip", "upload", "stored"])
 def test_one_dataset_from_everywhere(kind: str, tmp_path: Path, s3: S3Server) -> None:
     storage = str(tmp_path / "storage")
     packed = zipped(tmp_path / "all.zip", DATASET)
@@ -82,6 +82,9 @@ def test_one_dataset_from_everywhere(kind: str, tmp_path: Path, s3: S3Server) ->
     elif kind == "upload":
         locate(join(uploads_uri(storage), "0a-1b.zip")).upload(packed)
         source = "upload:0a-1b"
+    elif kind == "stored":
+        locate(join(storage, "datasets/ada/0a-1b/dataset.zip")).upload(packed)
+        source = stored_dataset("datasets/ada/0a-1b/dataset.zip")
     else:
         source = s3.uri(s3.make_bucket(), "sets/mine" if kind == "s3 folder" else "all.zip")
         if kind == "s3 folder":

@@ -13,6 +13,7 @@ from tests.unit.datasets.image_sets import SET_ID, SetOf, image_set
 from tests.unit.datasets.pictures_made import picture
 from tests.unit.datasets.test_image_zip import zipped
 from thornback.artifacts.files import join, locate
+from thornback.artifacts.layout import stored_dataset
 from thornback.datasets.packing import Packed, captioned, pack, upload_uri
 from thornback.errors import DataError
 from thornback.jobs.lora import RemoteLoraConfig
@@ -92,6 +93,15 @@ def test_an_upload_by_its_id(settings: Settings, tmp_path: Path) -> None:
     for name in ("../../etc/passwd", "", "a/b", "ü"):
         with pytest.raises(DataError, match=r"config\.dataset"):
             _pack(settings, f"upload:{name}")
+
+
+def test_a_dataset_of_a_video_by_its_key(settings: Settings, tmp_path: Path) -> None:
+    key = f"datasets/ada/{SET_ID}/dataset.zip"
+    locate(join(settings.storage, key)).upload(zipped(tmp_path / "mira.zip", {"a.png": picture()}))
+    assert _pack(settings, stored_dataset(key)).images == 1
+    for other in ("../../etc/passwd", "uploads/x.zip", "datasets/../ada/dataset.zip", key.replace("ada", "..")):
+        with pytest.raises(DataError, match=r"config\.dataset.*dataset\.zip"):
+            _pack(settings, stored_dataset(other))
 
 
 def test_an_image_set_with_its_prompts(settings: Settings) -> None:
