@@ -5,7 +5,7 @@ export const failure = {
   todo: "What to do",
   log: "The end of its log",
   logNone: "It printed nothing.",
-  retry: "Retry",
+  retry: "Try it again",
   retrying: "Starting…",
   retryFrom: "As a new job, from its last checkpoint where there is one",
   like: "Change it and start anew",

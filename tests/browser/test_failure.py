@@ -37,7 +37,7 @@ async def test_why_what_to_do_the_log_and_another_try(console: Console) -> None:
     tail = panel.locator("details pre")
     await expect(tail).to_contain_text("RuntimeError: CUDA out of memory <script>")
     assert len((await tail.inner_text()).splitlines()) == 15
-    await panel.get_by_role("button", name="Retry").click()
+    await panel.get_by_role("button", name="Try it again").click()
     await eventually(lambda: len(console.api.reader.jobs(JobQuery()).jobs) == 2)
     await expect(page.get_by_role("link", name=f"Retry of {job.id[-8:]}")).to_be_visible()
     await page.goto(f"http://{console.host}/#/jobs/{job.id}")
