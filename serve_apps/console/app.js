@@ -14,6 +14,7 @@ const VIEWS = {
   jobs: () => view(import("./views/jobs.js"), "JobsView", "css/list.css"),
   job: () => import("./views/job.js").then((module) => module.JobView),
   new: () => view(import("./views/new.js"), "NewView", "css/list.css", "css/form.css"),
+  compare: () => view(import("./views/compare.js"), "CompareView", "css/list.css", "css/curves.css", "css/compare.css"),
   models: () => import("./views/models.js").then((module) => module.ModelsView),
   model: () => import("./views/model.js").then((module) => module.ModelView),
   "sign-in": () => import("./views/sign-in.js").then((module) => module.SignInView),

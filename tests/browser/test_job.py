@@ -142,14 +142,12 @@ async def test_any_part_of_a_long_log_is_shown_and_found(console: Console) -> No
     await panel.get_by_role("searchbox").fill("^line 1.?.?000$")
     await expect(panel.get_by_role("status")).to_have_text("12 of 12")
     await panel.get_by_role("searchbox").fill("(")
-    await expect(panel.get_by_role("status")).to_contain_text("is no regular expression")
-    console.allow("422")
+    await expect(panel.get_by_role("status")).to_contain_text("Invalid regular expression")
     await panel.get_by_role("searchbox").fill("")
 
     await panel.get_by_role("combobox", name="Lines of").select_option("rank 1")
     await expect(panel).to_contain_text("50,000 lines")
     await panel.get_by_role("checkbox", name="Wrap lines").check()
-    await page.get_by_role("button", name=re.compile("Jump to the newest")).click()
     await expect(log.locator(".log-text").last).to_have_text("line 99999")
     await expect(log.locator(".log-text").last).to_be_in_viewport()
 

@@ -38,6 +38,7 @@ async function collect(lines, query, signal, setFound, setAt) {
   const numbers = [];
   const set = new Set();
   try {
+    if (query.isRegex) new RegExp(query.text); // half of a pattern, as it is being typed, is not worth asking for
     for await (const part of lines.search(query.text, { ...query, signal })) {
       for (const number of part.lines) {
         numbers.push(number);
