@@ -16,7 +16,10 @@ from thornback.errors import InvalidInput, NotFound, StorageUnavailable
 ATTEMPTS = 8  # where one of five requests fails, one of 400,000 is given up
 CONNECTIONS = 32
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
-_REFUSED = frozenset({"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"})
+NO_CREDENTIALS = "NoCredentials"  # a code of ours: S3 was not asked
+REFUSED = frozenset(
+    {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", NO_CREDENTIALS}
+)
 _OPTIONS = frozenset({"endpoint_override", "region", "scheme", "sse", "sse_kms_key_id"})
 
 _lock = threading.Lock()
@@ -86,7 +89,7 @@ def parse(uri: str) -> tuple[S3Store, str]:
 def asking(path: str) -> Iterator[None]:
     """Turn what boto3 raises about `bucket/key` into our errors."""
     from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
     try:
         yield
@@ -94,8 +97,11 @@ def asking(path: str) -> Iterator[None]:
         code = code_of(error)
         if code in _NOT_FOUND:
             raise NotFound(f"there is no {_what(code)} s3://{path}") from None
-        hint = "; check the credentials and what they may do" if code in _REFUSED else ""
+        hint = "; check the credentials and what they may do" if code in REFUSED else ""
         raise StorageUnavailable(f"S3 refused s3://{path}: {error}{hint}", s3_code=code) from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role, where the platform runs"
+        raise StorageUnavailable(f"no credentials for s3://{path}: {hint}", s3_code=NO_CREDENTIALS) from error
     except (BotoCoreError, Boto3Error) as error:
         raise StorageUnavailable(f"S3 does not answer for s3://{path}: {error}") from error
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -18,7 +18,8 @@ import anyio.to_thread
 from thornback.artifacts.fetch import BACKOFF, Tell, Unchanged, Wait, fetch, shown
 from thornback.artifacts.files import CHUNK_BYTES, Location, join, locate
 from thornback.artifacts.layout import uploads_uri
-from thornback.errors import InvalidInput, NotFound, Unavailable
+from thornback.artifacts.s3_store import REFUSED
+from thornback.errors import FetchFailed, InvalidInput, NotFound, StorageUnavailable, Unavailable
 from thornback.media.cache import MediaCache, Origin
 from thornback.media.container import refused
 from thornback.media.probe import VideoInfo, VideoLimits, probe_apart
@@ -121,10 +122,12 @@ async def open_source(
     else:
         place = locate(_address(uri, settings))
         if place.is_local:
-            yield await anyio.to_thread.run_sync(_on_disk, Path(place.path), settings)
+            with _named(uri):
+                video = await anyio.to_thread.run_sync(_on_disk, Path(place.path), settings)
+            yield video
             return
         bring = partial(way.from_storage, place)
-    async with _cached(uri, shelf, bring) as video:
+    async with _cached(uri, shelf, partial(_brought, uri, bring)) as video:
         yield video
     await anyio.to_thread.run_sync(_trim, shelf)
 
@@ -181,6 +184,27 @@ async def _turn(cache: MediaCache, uri: str) -> AsyncIterator[None]:
         await anyio.sleep(TURN_S)
 
 
+async def _brought(uri: str, bring: Bring, etag: str | None, target: Path) -> Origin:
+    with _named(uri):
+        return await bring(etag, target)
+
+
+@contextmanager
+def _named(uri: str) -> Iterator[None]:
+    """Say of an upload that is missing what to do, and of a bucket that refuses us that it will go on doing so."""
+    try:
+        yield
+    except NotFound as error:
+        if not uri.startswith("upload:"):
+            raise
+        raise NotFound(f"there is no video {uri}; send the file again and name the id that comes back") from error
+    except StorageUnavailable as error:
+        # Of our own storage that may pass: its keys are replaced now and then.
+        if not uri.startswith("s3://") or error.details.get("s3_code") not in REFUSED:
+            raise
+        raise FetchFailed(error.message, url=shown(uri)) from error
+
+
 class _Way:
     """How a file comes into the cache."""
 
@@ -209,6 +233,8 @@ class _Way:
         """From S3."""
         try:
             return await anyio.to_thread.run_sync(self._copy, place, etag, target)
+        except StorageUnavailable:
+            raise
         except OSError as error:
             raise Unavailable(f"{place.path} could not be fetched: {error}") from error
 

@@ -15,8 +15,18 @@ from tenacity import wait_none
 from tests.fixtures import odd_clips
 from tests.fixtures.s3 import KEY, SECRET, S3Server
 from tests.fixtures.web import Answer, Web, WebRequest
+from thornback.artifacts import s3_store
 from thornback.artifacts.files import locate
-from thornback.errors import AddressRefused, DataError, InvalidInput, NotFound, OutputGone, ThornbackError, Unavailable
+from thornback.errors import (
+    AddressRefused,
+    DataError,
+    FetchFailed,
+    InvalidInput,
+    NotFound,
+    OutputGone,
+    ThornbackError,
+    Unavailable,
+)
 from thornback.media.cache import MediaCache
 from thornback.media.probe import VideoInfo
 from thornback.media.source import Video, check_source, inspect, open_source, video_upload_uri
@@ -187,14 +197,30 @@ async def test_s3_within_limits_and_rules(bucket: Callable[[str], str], make_set
         await _get(uri, make_settings(fetch_allow=""))
 
 
+async def test_a_bucket_that_refuses_us_is_no_passing_fault(
+    bucket: Callable[[str], str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = bucket("films/one.mp4")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    s3_store._open.cache_clear()
+    with pytest.raises(FetchFailed, match=r"no credentials .*AWS_ACCESS_KEY_ID"):
+        await _get(uri, settings)
+    s3_store._open.cache_clear()
+
+
 async def test_an_upload_is_used_where_it_lies(settings: Settings) -> None:
     uri = video_upload_uri(settings.storage, "01a1fc58-4562")
     locate(uri).write_bytes(FILM)
     video, content = await _get("upload:01a1fc58-4562", settings)
     assert (video.sha256, video.was_here, content) == (SHA256, True, FILM)
     assert str(video.path) == uri
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"^there is no video upload:02; send the file again") as missing:
         await _get("upload:02", settings)
+    assert settings.storage not in missing.value.message
 
 
 async def test_an_upload_in_s3_is_copied(bucket: Callable[[str], str], make_settings: MakeSettings) -> None:
