@@ -44,6 +44,7 @@ from serve_apps.api.routes import (
     reports,
     seed,
     socket,
+    storage,
     uploads,
     webhooks,
     wishes,
@@ -108,7 +109,7 @@ def create_app(
         uploads,
     )
     # webhooks come thick and fast; what stands first is found soonest
-    for noun in (webhooks, *made, providers, reports, alerts, health):
+    for noun in (webhooks, *made, providers, reports, alerts, storage, health):
         app.include_router(noun.router, responses=openapi.PROBLEM, dependencies=[Depends(authorize)])
     app.include_router(socket.router, prefix="/ws", dependencies=[Depends(authorize)])
     # Only what no route matches is looked up among the console's files, so that a wrong method stays a 405.

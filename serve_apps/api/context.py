@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
@@ -13,9 +14,11 @@ from starlette.requests import HTTPConnection
 
 from serve_apps.api.hub import Hub
 from serve_apps.api.log_index import LogIndexes
+from serve_apps.api.storage_usage import StorageUsage
 from serve_apps.api.tracking import Trackers, Tracking, no_trackers
 from thornback.access.throttle import Throttle
 from thornback.artifacts.links import Links, signing_secret
+from thornback.artifacts.usage import measure
 from thornback.metrics.port import Recorder
 from thornback.providers.catalogue import Catalogue, load_catalogue
 from thornback.settings import Settings
@@ -67,6 +70,11 @@ class ApiContext:
         self.sign_ins = Throttle()
         self.log_indexes = LogIndexes()
         self.hub = Hub(recorder, self.read, max_streams=settings.max_streams)
+
+    @cached_property
+    def storage_usage(self) -> StorageUsage:
+        """How full the storage is, as this replica has seen it."""
+        return StorageUsage(lambda: measure(self.settings.storage), now=lambda: datetime.now(UTC))
 
     @cached_property
     def access(self) -> AccessReader:

@@ -18,6 +18,7 @@ from thornback.store.analytics import (
     Times,
     TriggerWord,
 )
+from thornback.store.usage import By, Usage
 
 Row = TypeVar("Row")
 
@@ -50,6 +51,15 @@ class DurationReport(Wire):
     since: datetime | None
     until: datetime | None
     times: Times
+
+
+class UsageReport(Wire):
+    """Who used what."""
+
+    since: datetime | None
+    until: datetime | None
+    by: list[By]
+    rows: list[Usage]
 
 
 class AlertOut(Wire):

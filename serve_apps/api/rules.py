@@ -147,7 +147,12 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/v1/reports/dataset-sizes/trainings"): READ,
     ("GET", "/api/v1/reports/failures"): READ,
     ("GET", "/api/v1/reports/costs"): READ,
+    ("GET", "/api/v1/reports/usage"): READ,
     ("GET", "/api/v1/alerts"): READ,
+    # the storage
+    ("GET", "/api/v1/storage"): ADMIN,
+    ("POST", "/api/v1/storage/measure"): ADMIN,
+    ("POST", "/api/v1/storage/sweep"): ADMIN,
 }
 
 

@@ -253,6 +253,9 @@ class Health(Wire):
     version: str
     streams: int = Field(description="Live clients of this replica.")
     checks: dict[str, Check]
+    versions: dict[str, str | None] = Field(
+        default_factory=dict, description="Only at /api/v1/health; null: not installed, or it does not answer."
+    )
 
 
 class Alive(Wire):

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Response
 import thornback
 from serve_apps.api.context import ApiContext, Context
 from serve_apps.api.schemas import Alive, Check, Health
+from serve_apps.api.versions import all_versions, own_versions
 from thornback.errors import ThornbackError
 
 CHECK_S = 2.0  # the longest that one part may take to answer
@@ -31,7 +32,6 @@ async def healthz() -> Alive:
 
 
 @router.get("/readyz", summary="Ready", responses={503: {"model": Health}})
-@router.get("/api/v1/health", summary="Ready, part by part", responses={503: {"model": Health}})
 async def readyz(context: Context, response: Response) -> Health:
     """Asks the database, the metrics actor, the dispatcher and Ray; 503 where one of them is away."""
     asked = _checks(context)
@@ -49,16 +49,29 @@ async def readyz(context: Context, response: Response) -> Health:
     )
 
 
+@router.get("/api/v1/health", summary="Ready, part by part", responses={503: {"model": Health}})
+async def health(context: Context, response: Response) -> Health:
+    """The same, and the versions of everything."""
+    found = await readyz(context, response)
+    engine = context.reader.engine
+    try:
+        async with asyncio.timeout(CHECK_S):
+            versions = await anyio.to_thread.run_sync(all_versions, engine, limiter=_threads, abandon_on_cancel=True)
+    except TimeoutError:
+        versions = own_versions()
+    return found.model_copy(update={"versions": versions})
+
+
 def _checks(context: ApiContext) -> dict[str, Callable[[], Awaitable[Mapping[str, Any]]]]:
     async def database() -> Mapping[str, Any]:
         await anyio.to_thread.run_sync(context.reader.ping, limiter=_threads, abandon_on_cancel=True)
         return {}
 
     async def metrics() -> Mapping[str, Any]:
-        health = asdict(await context.recorder.health())
-        if health["database"] != "ok":
-            raise ThornbackError(f"its database: {health['database']}")
-        return health
+        found = asdict(await context.recorder.health())
+        if found["database"] != "ok":
+            raise ThornbackError(f"its database: {found['database']}")
+        return found
 
     checks = {"database": database, "metrics": metrics, "dispatcher": context.dispatcher_health}
     return checks if context.ray_health is None else checks | {"ray": context.ray_health}

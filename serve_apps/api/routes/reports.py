@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from serve_apps.api.context import ApiContext, Context
+from serve_apps.api.csv_table import csv_table
 from serve_apps.api.period import Since, Until, bounds
-from serve_apps.api.report_schemas import DurationReport, Report, WholeReport
+from serve_apps.api.report_schemas import DurationReport, Report, UsageReport, WholeReport
 from thornback.store.analytics import (
     Analytics,
     CaptioningRate,
@@ -21,6 +23,7 @@ from thornback.store.analytics import (
     StepTimes,
     TriggerWord,
 )
+from thornback.store.usage import BY, By, Usage, read_usage
 
 MOST_ROWS = 1000
 
@@ -122,6 +125,30 @@ async def failures(context: Context, since: Since = None, until: Until = None) -
 async def costs(context: Context, since: Since = None, until: Until = None) -> Report[DayCost]:
     """By day and backend: measured, and estimated where nothing was measured."""
     return await _rows(context, since, until, lambda ask, begin, end: ask.costs(since=begin, until=end))
+
+
+@router.get(
+    "/usage",
+    summary="Who used what",
+    response_model=UsageReport,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+async def usage(
+    context: Context,
+    since: Since = None,
+    until: Until = None,
+    by: Annotated[list[By] | None, Query(description="Groups; left out: all four.")] = None,
+    format: Annotated[Literal["json", "csv"], Query()] = "json",
+) -> UsageReport | Response:
+    """Cost of orders at providers, settled and estimated apart, and hours of the cluster's own devices."""
+    begin, end = bounds(since, until)
+    groups = tuple(by or BY)
+    rows = await context.read(lambda store: read_usage(store.engine, since=begin, until=end, by=groups))
+    if format == "json":
+        return UsageReport(since=begin, until=end, by=list(groups), rows=rows)
+    columns = [field.name for field in fields(Usage) if field.name not in BY or field.name in groups]
+    headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
+    return Response(csv_table(columns, map(asdict, rows)), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 async def _rows(

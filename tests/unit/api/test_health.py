@@ -14,6 +14,7 @@ from serve_apps.api.app import create_app
 from serve_apps.api.routes import health
 from tests.fixtures.api import ApiPlatform
 from thornback.errors import StoreUnavailable, Unavailable
+from thornback.store.migrate import head_revision
 from thornback.store.read import StoreReader
 
 
@@ -31,6 +32,12 @@ async def test_all_is_well(api: ApiPlatform) -> None:
     }
     assert body["checks"]["dispatcher"]["detail"] == {"running": 0}
     assert body["checks"]["metrics"]["detail"]["database"] == "ok"
+    versions = body["versions"]
+    assert (versions["thornback"], versions["schema"]) == (body["version"], head_revision())
+    assert versions["database"].startswith("SQLite 3.")
+    assert versions["python"].startswith("3.")
+    assert {"ray", "torch"} < set(versions)
+    assert ready.json()["versions"] == {}
 
 
 @pytest.mark.parametrize(

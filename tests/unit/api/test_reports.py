@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.api import FIRST, ApiPlatform, now
+from tests.fixtures.api import FIRST, ApiPlatform, Reports, now
 from tests.fixtures.remote import LORA, Told
 from thornback.jobs.events import EventFactory
 from thornback.jobs.status import FailureReason
@@ -94,3 +94,23 @@ async def test_an_empty_database_has_empty_reports(api: ApiPlatform) -> None:
 async def test_what_is_no_question_is_refused(api: ApiPlatform, params: dict[str, Any]) -> None:
     async with api.client() as client:
         assert (await client.get(f"{REPORTS}/trigger-words", params=params)).status_code == 422
+
+
+async def test_usage_by_group_and_as_a_table_for_spreadsheets(api: ApiPlatform) -> None:
+    await history(api)
+    own = await api.create("=1+1", user="=HYPERLINK(0)")
+    await api.record(Reports(own.id).started(), Reports(own.id).succeeded())
+    async with api.client() as client:
+        whole = (await client.get(f"{REPORTS}/usage")).json()
+        by_backend = (await client.get(f"{REPORTS}/usage", params={"by": "backend"})).json()["rows"]
+        table = await client.get(f"{REPORTS}/usage", params={"by": "user", "format": "csv"})
+        assert (await client.get(f"{REPORTS}/usage", params={"by": "name"})).status_code == 422
+    assert whole["by"] == ["day", "user", "kind", "backend"]
+    own_row, orders = sorted(by_backend, key=lambda row: row["jobs"])
+    assert (own_row["backend"], own_row["timed_jobs"], own_row["settled_usd"]) == ("ray", 1, None)
+    assert (orders["settled_jobs"], orders["settled_usd"], orders["estimated_usd"]) == (3, 1.5, None)
+    assert orders["unknown_jobs"] == 1
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    head, first, *_ = table.text.splitlines()
+    assert head.startswith("user,jobs,settled_jobs,settled_usd")
+    assert first.startswith("'=HYPERLINK(0),1,0,,")  # no formula, and no number where none is known
