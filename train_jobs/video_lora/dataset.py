@@ -94,7 +94,8 @@ async def store(run: Run, found: Found, frames: Sequence[NewFrame]) -> None:
     )
 
     def work() -> Done:
-        folder.write(frames, origin, for_review=run.config.review, tell=_checked(run, run.teller.at))
+        stored = folder.write(frames, origin, for_review=run.config.review, tell=_checked(run, run.teller.at))
+        _tell(run, stored)
         return Done(output={}, size=float(len(kept)))
 
     async def in_thread() -> Done:

@@ -109,6 +109,7 @@ async def test_reviewed_by_a_person(rig: Rig, clip: Path) -> None:
     waiting = await rig.until(job_id, lambda job: job.stage == REVIEW.value, within_s=PATIENCE_S)
     assert waiting.status is JobStatus.RUNNING
     assert rig.reader.parts(job_id) == []
+    assert waiting.fact("dataset_size") == SCENES
     check_wish(Wish.APPROVE, waiting)
     folder = FrameFolder(join(rig.settings.storage, "datasets", "ada", job_id))
     frames = folder.read()
@@ -184,7 +185,11 @@ async def test_a_video_seen_before_is_not_analysed_again(rig: Rig, clip: Path) -
 async def test_with_its_storage_on_s3(make_rig: MakeRig, clip: Path, s3: S3Server) -> None:
     rig = make_rig(storage=s3.uri(s3.make_bucket(), "platform"))
     spec = body(clip, "replicate", tags={"kill": "36,60"}, steps=300)
-    assert_whole(rig, await ended(rig, await post(rig, spec)), scenes=SCENES)
+    job = await ended(rig, await post(rig, spec))
+    assert_whole(rig, job, scenes=SCENES)
+    [training] = rig.reader.parts(job.id)
+    # Without the address of the storage, which holds a key to it.
+    assert training.spec["config"]["dataset"] == f"stored:datasets/ada/{job.id}/dataset.zip"
 
 
 @pytest.mark.slow
