@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from thornback.artifacts.files import join, locate
+from thornback.artifacts.files import join, locate, without_secrets
 from thornback.datasets import AudioDataset
 from thornback.datasets.source import BrokenClip, ClipSource
 from train_jobs.convnext.checkpoint import read_best
@@ -44,7 +44,7 @@ def publish(plan: RunPlan, dataset: AudioDataset, outcome: Outcome) -> dict[str,
             model_kwargs=plan.model_kwargs,
         )
         artifacts = [_upload(plan, "model", model), _upload(plan, "onnx", onnx)]
-    summary = _summary(outcome, outcome.best, onnx_uri=artifacts[1]["uri"])
+    summary = _summary(outcome, outcome.best, onnx_uri=without_secrets(artifacts[1]["uri"]))
     for name, content in report_files(dataset.classes, outcome.best, outcome.test, summary).items():
         artifacts.append(_write(plan, name, content))
     artifacts += _examples(plan, dataset, outcome)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from thornback.artifacts.files import locate
+from thornback.artifacts.files import locate, without_secrets
 from thornback.datasets.captioned import ImageIndex
 from thornback.lora.header import Lineage
 from train_jobs.lora.adapter import file_tensors, write_file
@@ -39,7 +39,7 @@ def publish(plan: RunPlan, outcome: Outcome) -> dict[str, Any]:
         "steps": outcome.step,
         "epochs": outcome.epochs,
         "seconds": round(outcome.seconds, 1),
-        "lora": artifacts[0]["uri"],
+        "lora": without_secrets(artifacts[0]["uri"]),
         **({} if outcome.best_loss is None else {"val_loss": outcome.best_loss, "best_step": outcome.best_step}),
     }
     facts = {"trigger_word": plan.config.trigger_word, "training_steps": outcome.step}

@@ -222,6 +222,9 @@ def _or(words: Sequence[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+_NAMED = re.compile(r"(config(?:\.\w+)+): (.+)", re.DOTALL)
+
+
 def invalid_input(error: ValidationError, *, prefix: str = "") -> InvalidInput:
     """Turn pydantic's error into ours, with dotted field names."""
     errors = []
@@ -229,6 +232,8 @@ def invalid_input(error: ValidationError, *, prefix: str = "") -> InvalidInput:
         name = ".".join(str(part) for part in item["loc"]) or "body"
         # pydantic prefixes what a validator of ours said; the sentence stands on its own
         message = re.sub(r"^(Value|Assertion) error, ", "", item["msg"])
+        if name == "body" and (said := _NAMED.match(message)):  # a check of several fields names the one that is wrong
+            name, message = said.groups()
         errors.append({"field": prefix + name, "message": message})
     summary = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
     return InvalidInput(summary, errors=errors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from thornback.jobs.versions import MODEL_NAME, fit_model_name
 from thornback.jobs.video_stages import VideoStage
@@ -136,6 +136,13 @@ class VideoLoraConfig(BaseModel):
     training: Annotated[
         dict[str, Any], Field(max_length=64, description="Further fields of a LoRA training on this cluster.")
     ] = {}
+
+    @field_validator("trigger_word")
+    @classmethod
+    def _is_a_word(cls, word: str) -> str:
+        if not word.strip():
+            raise ValueError("is blank; give the word that will call the subject, e.g. TOK")
+        return word.strip()
 
     def check_backend(self, backend: str) -> None:
         """Refuse what the backend has no use for. Raises ValueError."""

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Response
+from pydantic.alias_generators import to_camel
 
 from serve_apps.api import model_views, views
 from serve_apps.api.context import ApiContext, Context
@@ -17,7 +18,7 @@ from serve_apps.api.model_views import Signer
 from serve_apps.api.principal import Caller
 from serve_apps.api.remote_specs import check_spec
 from serve_apps.api.routes.models import Sign
-from thornback.errors import JobNotFound
+from thornback.errors import InvalidInput, JobNotFound
 from thornback.jobs.spec import JobSpec, parse_spec
 from thornback.jobs.state import JobState
 from thornback.jobs.status import JobStatus
@@ -27,6 +28,7 @@ KIND = "video_lora"
 
 router = APIRouter(prefix="/api/lora", tags=["compatible"])
 
+_RENAMED = {"backend": "provider", "job_name": "name"}
 _STATUS: dict[JobStatus, SeedStatus] = {
     JobStatus.QUEUED: "queued",
     JobStatus.PENDING: "queued",
@@ -47,8 +49,11 @@ async def train(
     idempotency_key: IdempotencyKey = None,
 ) -> LoraStatus:
     """Put a pipeline in the queue: its frames become a dataset, that is trained on, the LoRA is a version."""
-    spec = _spec(body)
-    check_spec(spec, context.settings, context.catalogue)
+    try:
+        spec = _spec(body)
+        check_spec(spec, context.settings, context.catalogue)
+    except InvalidInput as error:
+        raise _as_asked(error) from error
     request = {"path": "lora/train", "body": body.model_dump(mode="json", exclude_unset=True)}
     made = await create(context, caller.user, spec, response, key=idempotency_key, request=request)
     response.headers["Location"] = f"{router.prefix}/status/{made.id}"
@@ -74,6 +79,23 @@ def _spec(body: LoraRequest) -> JobSpec:
     config = {**body.options, **{name: value for name, value in given.items() if value is not None}}
     name = body.name or body.trigger_word
     return parse_spec({"kind": KIND, "backend": body.provider, "job_name": name, "config": config})
+
+
+def _as_asked(error: InvalidInput) -> InvalidInput:
+    """The same under the names that fields have in the request."""
+    errors = [{**item, "field": _field(item["field"])} for item in error.details.get("errors", ())]
+    if not errors:
+        return error
+    return InvalidInput("; ".join(f"{item['field']}: {item['message']}" for item in errors), errors=errors)
+
+
+def _field(name: str) -> str:
+    if (other := _RENAMED.get(name)) is not None:
+        return other
+    field = name.removeprefix("config.")
+    if field == name:
+        return name
+    return to_camel(field) if field in LoraRequest.model_fields else f"options.{field}"
 
 
 async def _status(context: ApiContext, job_id: str, sign: Signer) -> LoraStatus:
