@@ -21,6 +21,7 @@ export class JobDetail extends Emitter {
     this.series = this.#newSeries();
     this.items = null; // of an image set, once they are loaded
     this.itemsError = null;
+    this.hasRead = false; // whether there are any values is known
     this.hasSteps = false; // the steps of the past are loaded
     this.log = null; // its lines, once they come into view
     this.timer = null;
@@ -140,6 +141,8 @@ export class JobDetail extends Emitter {
 
   async #loadEpochs() {
     await this.#loadMetrics("epoch");
+    this.hasRead = true;
+    this.changed();
     if (this.series.epochs().length < EPOCHS_FOR_CURVE) this.loadSteps();
   }
 

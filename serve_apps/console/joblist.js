@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { MOVES, isWaiting } from "./fold.js";
 import { Emitter } from "./emitter.js";
 
-const PAGE = 50;
+const PAGE = 30; // more than a screen shows
 const NEXT_PAGE = 200; // somebody who scrolls on wants many
 const MOST_PARTS = 100; // unfolded at once; all of them are one link away
 // At most one look at the first page in this time, however many jobs move.

@@ -6,6 +6,7 @@ export const words = {
   smoothingHelp: "Moving average with exponential weights; the values themselves stay faint behind it",
   log: "log",
   logHelp: "Logarithmic scale",
+  logOf: (title) => `log scale of ${title}`,
   png: "PNG",
   csv: "CSV",
   save: (what, title) => `Save ${title} as ${what}`,

@@ -9,7 +9,7 @@ export const strings = {
     job: (name, status, percent) =>
       status === "Running" ? `${percent} · ${name} · Thornback` : `${status} · ${name} · Thornback`,
   },
-  nav: { docs: "OpenAPI", label: "Main", jobs: "Jobs", new: "New job", compare: "Compare", models: "Models", analytics: "Analytics", admin: "Admin" },
+  nav: { docs: "OpenAPI", label: "Main", jobs: "Jobs", new: "New job", compare: "Compare", models: "Models", analytics: "Analytics", usage: "Usage", admin: "Admin" },
 
   connection: {
     connecting: "Connecting…",
@@ -156,6 +156,7 @@ export const strings = {
     waiting: "Curves start with the first report.",
     none: "This job reported no values.",
     resetZoom: "Reset zoom",
+    tools: "Smooth, compare, save…",
     summary: (title, parts) => `${title}. ${parts.length ? `Newest: ${parts.join(", ")}.` : ""}`,
     table: "Values as a table",
     rows: {

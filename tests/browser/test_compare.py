@@ -76,6 +76,7 @@ async def test_curves_are_smoothed_compared_zoomed_and_saved(console: Console, t
     _, parts = await sweep(console)
     page = await console.open(f"#/jobs/{parts[0].id}")
     loss = page.locator(".chart").first
+    await page.get_by_role("button", name="Smooth, compare, save…").click()
     await page.get_by_role("button", name="Compare with…").click()
     await page.get_by_role("checkbox", name=re.compile("trial 1")).check()
     await page.get_by_role("button", name="Done").click()
@@ -83,7 +84,7 @@ async def test_curves_are_smoothed_compared_zoomed_and_saved(console: Console, t
     await page.get_by_role("slider", name=re.compile("Smoothing")).fill("0.5")
     await expect(loss.locator(".legend")).to_contain_text("val 0.1")
     await expect(loss.locator(".legend b").nth(1)).not_to_have_text("0.1")
-    await page.get_by_role("button", name="Logarithmic scale: Loss").click()
+    await page.get_by_role("button", name="log scale of Loss").click()
 
     plot = loss.get_by_role("img")
     await plot.focus()

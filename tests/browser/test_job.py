@@ -132,6 +132,7 @@ async def test_any_part_of_a_long_log_is_shown_and_found(console: Console) -> No
     await expect(panel).to_contain_text("100,001 lines")
     await expect(log.get_by_text("line 50000", exact=True)).to_be_visible()  # stays where the reader is
 
+    await panel.get_by_role("button", name="Search the log").click()
     await panel.get_by_role("searchbox").fill("LINE 777")
     await expect(panel.get_by_role("status")).to_have_text("111 of 111")
     await expect(log.locator(".log-current")).to_contain_text("line 77799")

@@ -28,13 +28,18 @@ const FEW_POINTS = 2000; // any chart shows these as they are
 const WHEEL = 0.0015; // of the width, for each px of the wheel
 
 /** @param {{title: string, curves: {name: string, label: string, color?: string, isFaint?: boolean, isDashed?: boolean}[], columns: any[][],
- *   sync: string, isWhole: boolean, isLog?: boolean, tools?: any, lib?: object, format: (value: number) => string, tick: (value: number) => string}} props
+ *   sync: string, isWhole: boolean, isLog?: boolean, tools?: any, format: (value: number) => string, tick: (value: number) => string}} props
  *  `columns` is `[xs, ys, …]` in the order of `curves`; a new array is a new drawing. `isWhole`: the
- *  axis counts whole epochs only. Faint curves are not in the legend. `lib`: curves.js, where it is here. */
-export function Chart({ title, curves, columns, sync, format, tick, isWhole, isLog = false, tools = null, lib = null }) {
+ *  axis counts whole epochs only. Faint curves are not in the legend. */
+export function Chart({ title, curves, columns, sync, format, tick, isWhole, isLog = false, tools = null }) {
   const box = useRef(null);
   const plot = useRef(null);
-  const state = useRef({ columns, lib, zoom: null }); // zoom: [min, max] on the axis, null for all
+  const state = useRef({ zoom: null }); // [min, max] on the axis, null for all
+  const [lib, setLib] = useState(null); // curves.js, once there are many points
+  const isLong = columns[0].length > FEW_POINTS;
+  useEffect(() => {
+    if (isLong) import("../curves.js").then((loaded) => setLib(() => loaded), () => {});
+  }, [isLong]);
   Object.assign(state.current, { columns, lib });
   const [uPlot, setUplot] = useState(() => window.uPlot ?? null);
   const [hover, setHover] = useState(null); // index into the points that are drawn

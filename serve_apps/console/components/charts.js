@@ -4,11 +4,13 @@ import { EPOCHS_FOR_CURVE } from "../detail.js";
 import { exponent, number, share } from "../format.js";
 import { strings } from "../strings.js";
 import { Chart } from "./chart.js";
+import { whenSeen } from "./seen.js";
 
 const text = strings.charts;
+const Values = whenSeen(() => import("./values.js").then((module) => module.Values), null, "disclosure");
 const Tools = lazy(() => import("./curvetools.js").then((module) => module.Tools), "css/curves.css");
 const SETTINGS = { smoothing: 0, by: "place" }; // of the curves of one job
-export const CHARTS = [
+const CHARTS = [
   { name: "loss", metrics: ["train_loss", "val_loss"] },
   {
     name: "accuracy",
@@ -23,7 +25,6 @@ export const CHARTS = [
 ];
 // Drawing may take this share of the time, so that a busy stream leaves the page quick.
 const DRAW_SHARE = 0.1;
-const FIRST_ROWS = 20;
 
 /** `beside`, with a key of its own, stands next to the first chart, the loss. */
 export function Charts({ detail, isFinal, countsSteps = false, beside = null }) {
@@ -42,6 +43,7 @@ export function Charts({ detail, isFinal, countsSteps = false, beside = null }) 
   const known = series.names();
   const charts = CHARTS.filter((chart) => chart.metrics.some((name) => known.has(name)));
   const [settings, setSettings] = useState(SETTINGS);
+  const [withTools, setTools] = useState(false);
   const [kit, setKit] = useState(null); // what the tools bring: curves.js, a menu for each chart, the other jobs
   const drawn = charts.map(
     (chart) => html`<${JobChart} key=${chart.name} chart=${chart} series=${series} version=${version}
@@ -52,13 +54,15 @@ export function Charts({ detail, isFinal, countsSteps = false, beside = null }) 
     <div class="section-head">
       <h2 id="charts">${strings.job.charts}</h2>
       ${charts.length > 0 && !countsSteps && html`<${Levels} level=${level} choose=${choose} />`}
-      ${charts.length > 0 && html`<${Tools} detail=${detail} level=${level} settings=${settings} onSettings=${setSettings} onReady=${setKit} />`}
+      ${charts.length > 0 && !withTools && html`<button type="button" class="button button-small" onClick=${() => setTools(true)}>${text.tools}</button>`}
+      ${withTools && html`<${Tools} detail=${detail} level=${level} settings=${settings} onSettings=${setSettings} onReady=${setKit} />`}
     </div>
-    ${charts.length === 0 && html`<p class="panel panel-note">${isFinal ? text.none : text.waiting}</p>`}
+    ${charts.length === 0 && !detail.hasRead && html`<div class="chart-place"></div>`}
+    ${charts.length === 0 && detail.hasRead && html`<p class="panel panel-note">${isFinal ? text.none : text.waiting}</p>`}
     <div class="charts">
       ${drawn}
     </div>
-    ${charts.length > 0 && html`<${Values} series=${series} version=${version} countsSteps=${countsSteps} />`}
+    ${charts.length > 0 && html`<${Values} charts=${CHARTS} series=${series} version=${version} countsSteps=${countsSteps} />`}
   </section>`;
 }
 
@@ -83,39 +87,7 @@ function JobChart({ chart, series, version, level, isWhole, id, settings, kit })
   }, [series, version, level, names.join(), settings, isLog, kit, others.version]);
   const tools = useMemo(() => kit && kit.menu(isLog, setLog), [kit, isLog]);
   return html`<${Chart} title=${text[chart.name]} curves=${curves} columns=${columns} sync=${id} isWhole=${isWhole} isLog=${isLog} tools=${tools}
-    lib=${kit?.lib} format=${chart.format ?? number} tick=${chart.tick ?? ((value) => number(value, 3))} />`;
-}
-
-function Values({ series, version, countsSteps }) {
-  const [isOpen, setOpen] = useState(false);
-  const [shown, setShown] = useState(FIRST_ROWS);
-  const words = text.rows[countsSteps ? "step" : "epoch"];
-  const rows = useMemo(
-    () => (!isOpen ? [] : countsSteps ? series.steps() : series.epochs()),
-    [series, version, isOpen, countsSteps],
-  );
-  const known = series.names();
-  const columns = CHARTS.flatMap(({ metrics, format = number }) => metrics.map((name) => ({ name, format }))).filter(
-    ({ name }) => known.has(name),
-  );
-  return html`<details class="disclosure" onToggle=${(event) => setOpen(event.target.open)}>
-    <summary>${text.table}</summary>
-    ${isOpen &&
-    html`<div class="panel scroll" tabindex="0" role="region" aria-label=${words.caption}>
-      <table class="table">
-        <caption class="visually-hidden">${words.caption}</caption>
-        <thead><tr><th scope="col">${words.column}</th>
-          ${columns.map(({ name }) => html`<th scope="col" key=${name}>${strings.figures[name]}</th>`)}</tr></thead>
-        <tbody>${rows.slice(0, shown).map(
-          ({ at, values }) => html`<tr key=${at}><th scope="row">${at}</th>
-            ${columns.map(({ name, format }) => html`<td key=${name}>${format(values[name])}</td>`)}</tr>`,
-        )}</tbody>
-      </table>
-      ${rows.length > shown &&
-      html`<p class="list-foot"><button type="button" class="button button-small" onClick=${() => setShown(Infinity)}>
-        ${words.more(rows.length - shown)}</button></p>`}
-    </div>`}
-  </details>`;
+    format=${chart.format ?? number} tick=${chart.tick ?? ((value) => number(value, 3))} />`;
 }
 
 /** `version`, but changing only so often that what is drawn because of it stays a small share of the time. */

@@ -29,7 +29,7 @@ export function prepare(own, { names, level, isLog, smoothing, by, others = [] }
 export function Tools({ detail, level, settings, onSettings, onReady }) {
   const others = useMemo(() => new Compared(detail.store), [detail]);
   useEffect(() => others.open(), [others]);
-  useEffect(() => onReady({ lib, prepare, menu, others }), [others]);
+  useEffect(() => onReady({ prepare, menu, others }), [others]);
   useEffect(() => others.load(level), [others, level]);
   useSource(others);
   const [isPicking, setPicking] = useState(false);
@@ -73,7 +73,7 @@ export function menu(isLog, setLog) {
     const name = title.toLowerCase().replace(/[^a-z0-9]+/g, "-");
     const saveCsv = () => save(`${name}.csv`, new Blob([lib.csv(["x", ...curves.map(({ label, isFaint }) => (isFaint ? `${label} (raw)` : label))], columns)], { type: "text/csv" }));
     return html`<span class="chart-menu">
-      <button type="button" class="button button-small" aria-pressed=${isLog ? "true" : "false"} title=${words.logHelp} aria-label=${`${words.logHelp}: ${title}`}
+      <button type="button" class="button button-small" aria-pressed=${isLog ? "true" : "false"} title=${words.logHelp} aria-label=${words.logOf(title)}
         onClick=${() => setLog(!isLog)}>${words.log}</button>
       <button type="button" class="button button-small" aria-label=${words.save("PNG", title)} onClick=${() => savePng(`${name}.png`, title, curves, plot.current)}>${words.png}</button>
       <button type="button" class="button button-small" aria-label=${words.save("CSV", title)} onClick=${saveCsv}>${words.csv}</button>

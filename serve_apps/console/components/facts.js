@@ -67,3 +67,10 @@ function shown(value) {
   if (Array.isArray(value) && value.every((item) => typeof item !== "object")) return value.map(String).join(", ");
   return html`<code>${JSON.stringify(value)}</code>`;
 }
+
+export function Details({ job }) {
+  return html`<div class="details">
+    <div><${Artifacts} job=${job} /><${Facts} job=${job} /></div>
+    <${Config} job=${job} />
+  </div>`;
+}

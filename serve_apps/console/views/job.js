@@ -7,8 +7,6 @@ import { dateTime, dollars, duration, percent } from "../format.js";
 import { go, jobHref, listHref } from "../router.js";
 import { strings } from "../strings.js";
 import { Charts } from "../components/charts.js";
-import { Confirm } from "../components/dialog.js";
-import { Artifacts, Config, Facts } from "../components/facts.js";
 import { Figures } from "../components/figures.js";
 import { Eta, Origin, ProgressBar, reached } from "../components/progress.js";
 import { whenSeen } from "../components/seen.js";
@@ -23,7 +21,9 @@ const Video = lazy(() => import("../components/video/video.js").then((module) =>
 const Examples = lazy(() => import("../components/examples.js").then((module) => module.Examples), "css/examples.css");
 const Failure = lazy(() => import("../components/failure.js").then((module) => module.Failure), "css/failure.css");
 const RayLink = lazy(() => import("../components/ray.js").then((module) => module.RayLink));
-const Log = whenSeen(() => import("../components/log/panel.js").then((module) => module.LogPanel), "css/log.css", "panel log-place");
+const Confirm = lazy(() => import("../components/dialog.js").then((module) => module.Confirm));
+const Details = whenSeen(() => import("../components/facts.js").then((module) => module.Details), null, "details");
+const Log = whenSeen(() => import("../components/log/panel.js").then((module) => module.LogPanel), "css/log.css", "panel log-place", "-48px");
 const Provider = lazy(() => import("../components/provider.js").then((module) => module.Provider), "css/remote.css");
 
 export function JobView({ app, id }) {
@@ -59,10 +59,7 @@ export function JobView({ app, id }) {
     ${job.artifacts.some(({ type }) => type === "examples") && html`<${Examples} job=${job} />`}
     <${Log} detail=${detail} isFinal=${isFinal(job)} />
     ${job.facts.confusion_matrix && html`<${Confusion} matrix=${job.facts.confusion_matrix} names=${job.facts.class_names} />`}
-    <div class="details">
-      <div><${Artifacts} job=${job} /><${Facts} job=${job} /></div>
-      <${Config} job=${job} />
-    </div>
+    <${Details} job=${job} />
   `;
 }
 

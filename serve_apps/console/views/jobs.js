@@ -14,7 +14,7 @@ import { useRowWindow } from "../components/list/window.js";
 const text = strings.jobs;
 const Bulk = lazy(() => import("../components/list/bulk.js").then((module) => module.Bulk));
 const ROW_PX = 68; // as in list.css
-const PHONE_ROW_PX = 168;
+const PHONE_ROW_PX = 144;
 const SHORTCUTS = "thornback.shortcuts";
 
 export function JobsView({ app, params }) {

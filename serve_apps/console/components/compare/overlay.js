@@ -1,6 +1,5 @@
 // One metric of many jobs over each other.
 import { html, useEffect, useMemo, useSource, useState } from "../../dom.js";
-import * as lib from "../../curves.js";
 import { Compared } from "../../compared.js";
 import { number } from "../../format.js";
 import { strings } from "../../strings.js";
@@ -41,7 +40,7 @@ export function Overlay({ store, jobs, passes }) {
         ${Object.entries(curveWords.aligns).map(([value, label]) => html`<option key=${value} value=${value}>${label}</option>`)}</select></label>
       <label class="curve-smooth">${curveWords.smoothing} <input type="range" min="0" max="0.99" step="0.01" value=${settings.smoothing} onInput=${(event) => set("smoothing", Number(event.target.value))} /></label>
     </div>
-    <div class="compare-chart"><${Chart} title=${name} curves=${curves} columns=${columns} sync="compare" isWhole=${false} isLog=${isLog} tools=${tools} lib=${lib} format=${number} tick=${(value) => number(value, 3)} /></div>`;
+    <div class="compare-chart"><${Chart} title=${name} curves=${curves} columns=${columns} sync="compare" isWhole=${false} isLog=${isLog} tools=${tools} format=${number} tick=${(value) => number(value, 3)} /></div>`;
 }
 
 const NOTHING = { names: () => new Set() };

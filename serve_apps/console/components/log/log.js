@@ -1,13 +1,12 @@
 // The log of a job: follows its end until the reader scrolls away, and shows any part of a log of any length.
 // Only the lines in sight are in the page; they stand where their numbers and the heights of the lines above put them.
-import { html, useEffect, useLayoutEffect, useRef, useSource, useState } from "../../dom.js";
+import { html, lazy, useEffect, useLayoutEffect, useRef, useSource, useState } from "../../dom.js";
 import { logUrl } from "../../api.js";
-import { copyText } from "../copy.js";
-import { Heights } from "../../heights.js";
 import { words } from "../../strings-log.js";
 import { Lines } from "./lines.js";
-import { Search, useMatches } from "./search.js";
 
+const Search = lazy(() => import("./search.js").then((module) => module.Search));
+const NO_MATCHES = { line: null, turn: 0, has: () => false };
 const LINE_PX = 20; // as in log.css
 const NEAR_END_PX = 32;
 const BEYOND = 30; // lines above and below those in sight
@@ -17,17 +16,21 @@ const MOST_COPIED = 20_000;
 /** @param {{lines: import("../../loglines.js").LogLines, jobId: string, isFinal: boolean}} props */
 export function Log({ lines, jobId, isFinal }) {
   useSource(lines);
-  const [wrap, setWrap] = useState(false);
-  const matches = useMatches(lines);
+  const [wrap, setWrap] = useState(null); // heights.js, where lines are wrapped
+  const [isSearching, setSearching] = useState(false);
+  const [matches, setMatches] = useState(NO_MATCHES);
   const view = useView(lines, wrap, matches);
+  const onWrap = async (event) => setWrap(event.target.checked ? await import("../../heights.js") : null);
   const { box, follow } = view;
   return html`<div class="panel-head">
       <h2 id="log-heading">${words.heading}</h2>
       <span class="muted num">${lines.total > 0 && words.lines(lines.total)}</span>
-      <${Search} matches=${matches} />
+      ${isSearching
+        ? html`<${Search} lines=${lines} onMatches=${setMatches} />`
+        : html`<button type="button" class="button button-small log-seek" onClick=${() => setSearching(true)}>${words.search}</button>`}
       <span class="spacer"></span>
       ${lines.ranks.length > 1 && html`<${Ranks} lines=${lines} />`}
-      <label class="check"><input type="checkbox" checked=${wrap} onChange=${(event) => setWrap(event.target.checked)} />${words.wrap}</label>
+      <label class="check"><input type="checkbox" checked=${wrap !== null} onChange=${onWrap} />${words.wrap}</label>
       <${Copy} lines=${lines} />
       <a class="button button-small" href=${logUrl(jobId)} download=${`${jobId}.log`}>${words.download}</a>
     </div>
@@ -59,7 +62,7 @@ function Copy({ lines }) {
     const timer = setTimeout(() => setDone(false), 1500);
     return () => clearTimeout(timer);
   }, [isDone]);
-  const copy = async () => setDone(await copyText(await lines.text(MOST_COPIED)));
+  const copy = async () => setDone(await (await import("../copy.js")).copyText(await lines.text(MOST_COPIED)));
   return html`<button type="button" class="button button-small" title=${words.copyHelp(MOST_COPIED)} onClick=${() => void copy().catch(() => {})}>
     <span aria-live="polite">${isDone ? words.copied : words.copy}</span></button>`;
 }
@@ -71,7 +74,7 @@ function useView(lines, wrap, matches) {
   const [scroll, setScroll] = useState({ top: 0, height: 460 });
   const heights = useRef(null);
   if (wrap) {
-    heights.current ??= new Heights(LINE_PX);
+    heights.current ??= new wrap.Heights(LINE_PX);
     heights.current.grow(lines.total);
   } else heights.current = null;
   const place = placing(lines.total, heights.current, scroll.height);
@@ -113,7 +116,8 @@ function useView(lines, wrap, matches) {
   const onKey = (event) => {
     if (event.key === "/" && !event.ctrlKey) {
       event.preventDefault();
-      box.current.closest(".log-panel").querySelector("input[type=search]").focus();
+      box.current.closest(".log-panel").querySelector(".log-seek")?.click();
+      box.current.closest(".log-panel").querySelector("input[type=search]")?.focus();
     }
   };
   return { box, follow, range, height: place.height, top: place.px(range[0]), onScroll, onDrawn, onKey, toEnd: () => setFollow(true) };

@@ -7,7 +7,7 @@ const MOST = 100_000; // matches; after so many nobody goes through them one by 
 const NONE = { numbers: [], set: new Set(), share: 100, error: null };
 
 /** What is searched for, what was found, and which match is looked at. */
-export function useMatches(lines) {
+function useMatches(lines) {
   const [query, setQuery] = useState({ text: "", isRegex: false, isExact: false });
   const [found, setFound] = useState(NONE);
   const [at, setAt] = useState(null);
@@ -56,9 +56,12 @@ async function collect(lines, query, signal, setFound, setAt) {
   }
 }
 
-export function Search({ matches }) {
-  const { query, setQuery, found, at, step } = matches;
+/** `onMatches` is told which lines have the text, and which of them is looked at. */
+export function Search({ lines, onMatches }) {
+  const { query, setQuery, found, at, step, line, turn, has } = useMatches(lines);
   const field = useRef(null);
+  useEffect(() => field.current.focus(), []);
+  useEffect(() => onMatches({ line, turn, has }), [line, turn, has]);
   const onKey = (event) => {
     if (event.key === "Enter") step(event.shiftKey ? -1 : 1);
     else if (event.key === "Escape") setQuery({ ...query, text: "" });
