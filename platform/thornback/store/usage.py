@@ -102,7 +102,7 @@ def _seconds(*, sqlite: bool) -> sa.ColumnElement[float]:
     begin, end = _jobs.c.started_at, _jobs.c.completed_at
     if sqlite:
         return (sa.func.julianday(end) - sa.func.julianday(begin)) * 86400.0
-    return sa.func.extract("epoch", end - begin)
+    return sa.cast(sa.extract("epoch", end - begin), sa.Double)
 
 
 def _count(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
