@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import APIRouter, Body, Depends, Query
 
 from serve_apps.api import views
 from serve_apps.api.context import ApiContext, Context
@@ -21,12 +21,13 @@ from thornback.store.page import JobRow
 
 router = APIRouter(tags=["queue"], dependencies=[Depends(json_only)])
 QUEUE = "/api/v1/queue"
+MOST = 1000  # whoever waits behind so many is not listed
 
 
 @router.get(QUEUE, summary="The queue")
-async def get_queue(context: Context) -> QueueOut:
+async def get_queue(context: Context, limit: Annotated[int, Query(ge=0, le=MOST)] = MOST) -> QueueOut:
     """Whether it is paused, and who waits for what."""
-    return await _queue(context)
+    return await _queue(context, limit)
 
 
 @router.post(f"{QUEUE}/pause", summary="Pause the queue")
@@ -47,7 +48,7 @@ async def resume_queue(context: Context, caller: Caller) -> QueueOut:
 @router.post(f"{QUEUE}/move", summary="Move a waiting job")
 async def move_job(context: Context, caller: Caller, body: MoveIn) -> QueueOut:
     """Give it, and others where that is needed, the priority that brings it there."""
-    rows = await context.read(lambda store: store.queue())
+    rows = await context.read(lambda store: store.queue(limit=MOST))
     found = next((row.state for row in rows if row.state.id == body.job_id), None)
     if found is None:
         raise NotFound(f"job {body.job_id} does not wait to be started")
@@ -78,8 +79,10 @@ def _check_waits(job: JobState) -> None:
         raise Conflict(f"job {job.id} has started; only a waiting job has a priority to change", job_id=job.id)
 
 
-async def _queue(context: ApiContext) -> QueueOut:
-    last, hold, rows = await context.read(lambda store: (store.latest_event_id(), store.queue_hold(), store.queue()))
+async def _queue(context: ApiContext, limit: int = MOST) -> QueueOut:
+    last, hold, rows = await context.read(
+        lambda store: (store.latest_event_id(), store.queue_hold(), store.queue(limit=limit))
+    )
     return QueueOut(paused=_hold(hold), waiting=[_waiting(row) for row in _next_first(rows)], last_event_id=last)
 
 

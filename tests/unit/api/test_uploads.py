@@ -277,9 +277,10 @@ async def test_one_left_alone_is_removed(api: ApiPlatform, content: bytes) -> No
 async def test_others_see_nothing_of_it(api: ApiPlatform, sender: Sender, content: bytes) -> None:
     await sender.begin(len(content))
     from serve_apps.api.principal import Principal, current_principal
+    from thornback.access.roles import Role
 
     app = api.app()
-    app.dependency_overrides[current_principal] = lambda: Principal(user="mallory")
+    app.dependency_overrides[current_principal] = lambda: Principal(user="mallory", role=Role.TRAINER, via="key")
     async with api.client(app) as client:
         other = Sender(client, sender.url)
         for answer in (
