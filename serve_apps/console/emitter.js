@@ -7,6 +7,7 @@ const HIDDEN_MS = 1000;
 
 export class Emitter {
   #listeners = new Set();
+  period = PERIOD_MS; // between two tellings
   #isDue = false;
   #told = 0;
 
@@ -25,7 +26,7 @@ export class Emitter {
       this.#told = performance.now();
       this.tell();
     };
-    const wait = document.hidden ? HIDDEN_MS : this.#told + PERIOD_MS - performance.now();
+    const wait = document.hidden ? HIDDEN_MS : this.#told + this.period - performance.now();
     if (wait > 0) setTimeout(tell, wait);
     else requestAnimationFrame(tell);
   }

@@ -11,6 +11,8 @@ const MOST_PARTS = 100; // unfolded at once; all of them are one link away
 const REFRESH_MS = 1000;
 // Places in the queue change without an event of their own.
 const QUEUE_MS = 8000;
+const QUICKEST_MS = 100;
+const SLOWEST_MS = 300;
 const NEWEST_FIRST = "-created_at";
 
 export const STATUSES = {
@@ -29,6 +31,7 @@ export class JobList extends Emitter {
   /** `status` is a key of STATUSES, `name` a part of the name; the others are as the API takes them. */
   constructor(store, { status = "all", name = "", kind = "", backend = "", user = "", tag = "", parent = "", sort = "" } = {}) {
     super();
+    this.pace = { since: 0, events: 0 };
     this.store = store;
     this.statuses = STATUSES[status] ?? [];
     this.name = name;
@@ -53,7 +56,7 @@ export class JobList extends Emitter {
   /** Load, and follow the store until `close`. */
   open() {
     this.store.takers.add(this);
-    this.forget = this.store.subscribe(() => this.tell());
+    this.forget = this.store.subscribe(() => this.changed());
     this.queueTimer = setInterval(() => {
       if (!document.hidden && this.rows().some(({ job }) => isWaiting(job))) this.refreshSoon();
     }, QUEUE_MS);
@@ -92,6 +95,7 @@ export class JobList extends Emitter {
   }
 
   take(event) {
+    this.#keepPace(performance.now());
     if (MOVES.has(event.kind) && event.id > this.seen) this.refreshSoon();
   }
 
@@ -175,6 +179,16 @@ export class JobList extends Emitter {
       this.changed();
       return null;
     }
+  }
+
+  /** Where many jobs move, rows are drawn together, less often: the eye sees no difference, the processor does. */
+  #keepPace(now) {
+    const { pace } = this;
+    if (now - pace.since > 1000) {
+      this.period = Math.min(SLOWEST_MS, Math.max(QUICKEST_MS, 4 * pace.events));
+      Object.assign(pace, { since: now, events: 0 });
+    }
+    pace.events += 1;
   }
 
   // The rest of a filter never changes, so the API's word holds.

@@ -11,6 +11,7 @@ const NAMES = ["train_loss", "val_loss"];
 class Spark extends Emitter {
   constructor() {
     super();
+    this.period = 500; // the numbers beside it are quick
     this.series = new MetricSeries();
     this.curves = [];
     this.isLoaded = false;

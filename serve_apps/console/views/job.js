@@ -23,7 +23,7 @@ const Failure = lazy(() => import("../components/failure.js").then((module) => m
 const RayLink = lazy(() => import("../components/ray.js").then((module) => module.RayLink));
 const Confirm = lazy(() => import("../components/dialog.js").then((module) => module.Confirm));
 const Details = whenSeen(() => import("../components/facts.js").then((module) => module.Details), null, "details");
-const Log = whenSeen(() => import("../components/log/panel.js").then((module) => module.LogPanel), "css/log.css", "panel log-place", "-48px");
+const Log = whenSeen(() => import("../components/log/panel.js").then((module) => module.LogPanel), "css/log.css", "panel log-place", "-120px");
 const Provider = lazy(() => import("../components/provider.js").then((module) => module.Provider), "css/remote.css");
 
 export function JobView({ app, id }) {
