@@ -54,6 +54,10 @@ from thornback.metrics.port import Recorder
 from thornback.settings import Settings
 from thornback.store.read import StoreReader
 
+# What pages of other sites load: it is public and tells nothing.
+EMBED = "/embed/"
+FOR_ALL_SITES = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+
 CONSOLE = Path(__file__).parent.parent / "console"
 
 
@@ -176,7 +180,10 @@ class _Revalidated:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Cache-Control"] = "no-cache"
+                headers = MutableHeaders(scope=message)
+                headers["Cache-Control"] = "no-cache"
+                if scope["path"].startswith(EMBED):
+                    headers.update(FOR_ALL_SITES)
             await send(message)
 
         await self._app(scope, receive, marked)
