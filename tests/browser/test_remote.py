@@ -76,7 +76,7 @@ async def test_asking_the_provider_and_ordering_again(console: Console) -> None:
     await page.get_by_role("link", name="All jobs").click()
     await expect(page.locator(".job-row")).to_have_count(2)
     await expect(page.locator(".job-row").first).to_contain_text("LoRA")
-    await expect(page.locator(".job-cell-backend").first).to_have_text("Replicate")
+    await expect(page.locator(".job-row .job-cell-backend").first).to_have_text("Replicate")
 
 
 async def image_set(console: Console) -> tuple[JobState, Told]:
