@@ -19,10 +19,16 @@ const VIEWS = {
   model: () => import("./views/model.js").then((module) => module.ModelView),
   "sign-in": () => import("./views/sign-in.js").then((module) => module.SignInView),
   keys: () => import("./views/keys.js").then((module) => module.KeysView),
+  analytics: () => import("./views/analytics.js").then((module) => module.AnalyticsView),
+  usage: () => import("./views/usage.js").then((module) => module.UsageView),
+  admin: () => import("./views/admin.js").then((module) => module.AdminView),
 };
 // The views that the header leads to, in its order; those that are not there are left out.
-const LINKS = Object.entries({ jobs: "#/", new: "#/new", compare: "#/compare", models: "#/models", analytics: "#/analytics", admin: "#/admin" });
+const LINKS = Object.entries({ jobs: "#/", new: "#/new", compare: "#/compare", models: "#/models", analytics: "#/analytics", usage: "#/usage", admin: "#/admin" });
+const QueueBanner = lazy(() => afterFirstView.then(() => import("./components/queue-banner.js")).then((module) => module.QueueBanner));
 const Who = lazy(() => import("./components/who.js").then((module) => module.Who), "css/session.css");
+// What no view waits for.
+const afterFirstView = new Promise((done) => addEventListener("load", () => setTimeout(done, 1500)));
 // What is read ahead: the other one of these is one click away.
 const NEAR = ["jobs", "job"];
 const loadedViews = {};
@@ -38,7 +44,7 @@ async function loadView(name) {
 // Everything but log lines; those are asked for while a job is open.
 const KINDS_OF_LIST = [
   "created", "pending", "scheduled", "started", "stage", "progress", "metrics", "artifact",
-  "cancel_requested", "retried", "succeeded", "failed", "cancelled", "deleted",
+  "cancel_requested", "prioritized", "retried", "succeeded", "failed", "cancelled", "deleted",
 ];
 
 const first = parseRoute(location.hash).view;
@@ -77,6 +83,7 @@ class App {
 }
 
 function Page({ app }) {
+  const session = useSource(app.session);
   const [route, setRoute] = useState(() => parseRoute(location.hash));
   const main = useRef(null);
   const place = route.view + (route.id ?? "");
@@ -93,6 +100,7 @@ function Page({ app }) {
       main.current.focus({ preventScroll: true });
     }
     isFirst.current = false;
+    document.querySelector(".header-link[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [place]);
   const skip = (event) => {
     event.preventDefault(); // the hash is the address of the view
@@ -104,7 +112,7 @@ function Page({ app }) {
       <nav class="header-row" aria-label=${strings.nav.label}>
         <a class="brand" href="#/"><img src="icon.svg" alt="" width="26" height="26" />${strings.product}</a>
         <span class="header-links">
-          ${LINKS.filter(([name]) => name in VIEWS).map(([name, href]) => html`<a class="header-link" key=${name} href=${href}
+          ${LINKS.filter(([name]) => name in VIEWS && (name !== "admin" || session.who?.role === "admin")).map(([name, href]) => html`<a class="header-link" key=${name} href=${href}
             aria-current=${name === route.view ? "page" : undefined}>${strings.nav[name]}</a>`)}
           <a class="header-link" href="openapi.json">${strings.nav.docs}</a>
         </span>
@@ -112,6 +120,7 @@ function Page({ app }) {
         <${Someone} session=${app.session} />
       </nav>
       <${ConnectionBanner} live=${app.live} />
+      <${QueueBanner} app=${app} />
     </header>
     <main class="main" id="main" ref=${main} tabindex="-1"><${View} key=${place} app=${app} route=${route} /></main>
   `;

@@ -46,6 +46,7 @@ const FOLDS = {
     if (isFinal(job) || data.attempt < job.attempt) return null;
     return { status: "queued", attempt: data.attempt, submission_id: data.submission_id, queue_position: null, reason: null };
   },
+  prioritized: (job, data) => ({ priority: data.priority }),
   started: (job, data, { at }) => ({ ...running(job, data), started_at: job.started_at ?? at }),
   stage: (job, data) => (data.attempt < job.attempt ? null : { ...running(job, data), stage: data.name }),
   progress(job, data, { at }) {

@@ -82,6 +82,12 @@ export function dateTime(iso) {
   });
 }
 
+/** The same, short: for tables. */
+export function shortTime(iso) {
+  const at = Date.parse(iso);
+  return Number.isNaN(at) ? ABSENT : new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
 /** The clock time of an ISO time in the viewer's zone. */
 export function clockTime(iso) {
   const at = Date.parse(iso);

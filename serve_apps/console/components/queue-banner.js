@@ -1,0 +1,39 @@
+// Says on every page that the queue is paused. Asked for once the first view stands, and again now and then: that
+// somebody holds the queue is no event of a job.
+import { html, useEffect, useSource, useState } from "../dom.js";
+import { request } from "../api.js";
+import { dateTime } from "../format.js";
+import { hold as text } from "../strings-admin.js";
+import { useEvents, useLoad } from "./load.js";
+
+const AGAIN_MS = 20_000;
+
+export function QueueBanner({ app }) {
+  const { who, isOpen, isSignedIn } = useSource(app.session);
+  return (isOpen || isSignedIn) && html`<${Banner} app=${app} isAdmin=${who.role === "admin"} />`;
+}
+
+function Banner({ app, isAdmin }) {
+  const { value, reload } = useLoad("hold", (signal) => request("GET", "../queue", { params: { limit: 0 }, signal, stays: true }));
+  const [place, setPlace] = useState(() => location.hash);
+  useEvents(app.store, ["pending"], reload);
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || reload(), AGAIN_MS);
+    const moved = () => {
+      setPlace(location.hash);
+      reload();
+    };
+    addEventListener("hashchange", moved);
+    return () => {
+      clearInterval(timer);
+      removeEventListener("hashchange", moved);
+    };
+  }, [reload]);
+  const paused = value?.paused;
+  if (!paused || /^#\/admin(\?part=queue)?$/.test(place)) return null; // there it stands in its own place
+  const since = dateTime(paused.at);
+  return html`<div class="banner queue-banner" role="status">
+    <span>${paused.reason ? text.pausedWhy(paused.by, since, paused.reason) : text.paused(paused.by, since)}</span>
+    ${isAdmin && html`<a href="#/admin?part=queue">${text.manage}</a>`}
+  </div>`;
+}

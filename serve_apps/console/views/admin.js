@@ -1,0 +1,36 @@
+// The administration, in parts; which one is shown stands in the address.
+import { html, stylesheet, useEffect, useSource } from "../dom.js";
+import { Keys } from "../components/admin/keys.js";
+import { Letters } from "../components/admin/letters.js";
+import { Providers } from "../components/admin/providers.js";
+import { Queue } from "../components/admin/queue.js";
+import { Storage } from "../components/admin/storage.js";
+import { Alerts, System } from "../components/admin/system.js";
+import { Users } from "../components/admin/users.js";
+import { admin as text } from "../strings-admin.js";
+
+await stylesheet("css/report.css");
+
+const PARTS = { __proto__: null, queue: Queue, users: Users, keys: Keys, providers: Providers, letters: Letters, storage: Storage, system: System, alerts: Alerts };
+
+export function AdminView({ app, params }) {
+  const { session } = app;
+  useSource(session);
+  const chosen = params.get("part");
+  const name = chosen in PARTS ? chosen : "queue";
+  useEffect(() => {
+    if (!session.who) void session.load().catch(() => {}); // the part tells what is wrong
+    app.store.onAnswer(null);
+  }, []);
+  useEffect(() => void (document.title = text.title(text.part[name])), [name]);
+  if (session.who && session.who.role !== "admin") {
+    return html`<section class="notice"><h1>${text.only}</h1><p class="muted">${text.onlyText(session.who.user)}</p></section>`;
+  }
+  return html`
+    <div class="page-head"><h1>${text.heading}</h1>
+      <nav class="segments parts" aria-label=${text.parts}>${Object.keys(PARTS).map(
+        (part) => html`<a class="segment" key=${part} href=${`#/admin?part=${part}`} aria-current=${part === name ? "page" : undefined}>${text.part[part]}</a>`,
+      )}</nav></div>
+    ${session.who && html`<div class="stack"><${PARTS[name]} key=${name} app=${app} /></div>`}
+  `;
+}
