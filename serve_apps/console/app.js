@@ -100,8 +100,11 @@ function Page({ app }) {
       main.current.focus({ preventScroll: true });
     }
     isFirst.current = false;
-    document.querySelector(".header-link[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [place]);
+  useEffect(() => {
+    // On a phone the links are wider than the screen.
+    document.querySelector(".header-link[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [route.view, session.who]);
   const skip = (event) => {
     event.preventDefault(); // the hash is the address of the view
     main.current.focus();

@@ -21,3 +21,14 @@ export function groupBy(rows, by) {
   const summed = [...groups].map(([name, members]) => ({ [by]: name, ...addUp(members) }));
   return summed.sort((a, b) => (by === "day" ? (a.day < b.day ? -1 : 1) : b.jobs - a.jobs || String(a[by]).localeCompare(String(b[by]))));
 }
+
+/** Rows of days, with those in between on which there was nothing. */
+export function withoutGaps(rows) {
+  const known = new Map(rows.map((row) => [row.day, row]));
+  const filled = [];
+  for (let at = Date.parse(rows[0].day); at <= Date.parse(rows.at(-1).day); at += 86_400_000) {
+    const day = new Date(at).toISOString().slice(0, 10);
+    filled.push(known.get(day) ?? { day, settled_usd: null, estimated_usd: null });
+  }
+  return filled;
+}

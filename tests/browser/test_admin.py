@@ -155,7 +155,11 @@ async def fair(page: Page, width: int) -> list[str]:
     """What axe finds, and whether the page scrolls sideways."""
     await page.evaluate(AXE.read_text(encoding="utf-8"))
     found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    wrong = [f"{item['id']}: {item['nodes'][0]['html']}" for item in found["violations"] if item["impact"] != "minor"]
+    wrong = [
+        f"{item['id']}: {item['nodes'][0]['html']}"
+        for item in found["violations"]
+        if item["impact"] in ("serious", "critical")
+    ]
     if await page.evaluate("document.documentElement.scrollWidth") > width:
         wrong.append("it scrolls sideways")
     return wrong

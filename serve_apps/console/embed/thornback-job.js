@@ -11,7 +11,7 @@
 // Events (they bubble): `thornback-status` with the job in `detail` at each change, `thornback-end` once, and
 // `thornback-token` when the ticket is wrong or has ended: set a new one, and it goes on where it stopped.
 // Looks: --thornback-accent, --thornback-text, --thornback-muted, --thornback-surface, --thornback-radius;
-// ::part(card), ::part(bar). A page with a Content-Security-Policy needs `script-src` and `connect-src` for the server.
+// ::part(card), ::part(bar), ::part(link). A page with a Content-Security-Policy needs `script-src` and `connect-src` for the server.
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 15_000;
@@ -30,11 +30,13 @@ const STYLE = `
   progress { width: 100%; height: 8px; margin: 8px 0 4px; accent-color: var(--thornback-accent, #1f6feb); }
   svg { width: 100%; height: 36px; display: block; margin-top: 6px; }
   path { fill: none; stroke: var(--thornback-accent, #1f6feb); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
+  a { color: var(--thornback-accent, #1259c3); }
   .error { color: #b42318; white-space: pre-wrap; overflow-wrap: anywhere; margin: 6px 0 0; }
   @media (prefers-color-scheme: dark) {
     :host { color: var(--thornback-text, #e6e9ef); }
     .card { background: var(--thornback-surface, #171b22); }
     .muted { color: var(--thornback-muted, #a7b0be); }
+    a { color: var(--thornback-accent, #7fb2ff); }
     .error { color: #ff9a8f; }
   }`;
 
@@ -239,6 +241,8 @@ class ThornbackJob extends HTMLElement {
     const path = linePath(this.#losses);
     if (path) card.append(this.#line(path));
     if (job.error_message) card.append(element("p", { class: "error" }, job.error_message));
+    const href = new URL(`/#/jobs/${encodeURIComponent(this.getAttribute("job-id"))}`, this.getAttribute("server") || HERE).href;
+    card.append(element("a", { part: "link", href, target: "_blank", rel: "noopener" }, "Open"));
   }
 
   #line(d) {

@@ -8,7 +8,7 @@ import { ReportTable } from "../components/report/table.js";
 import { ABSENT, dollars, number } from "../format.js";
 import { report as shared, usage as text } from "../strings-report.js";
 import { strings } from "../strings.js";
-import { addUp, groupBy } from "../usage.js";
+import { addUp, groupBy, withoutGaps } from "../usage.js";
 
 await stylesheet("css/report.css");
 
@@ -59,7 +59,7 @@ function Group({ by, rows }) {
     column("unknown", (row) => (row.unknown_jobs > 0 ? text.orders(row.unknown_jobs) : ABSENT), (row) => row.unknown_jobs),
     column("hours", (row) => hours(row.device_hours), (row) => row.device_hours),
   ]}>${isShort && html`<${Columns} label=${text.daySummary(groups.length)} keys=${[text.columns.settled, text.columns.estimated]} tick=${(value) => (value === 0 ? "$0" : dollars(value))}
-    groups=${groups.map((row) => ({ name: row.day.slice(5), values: [row.settled_usd, row.estimated_usd] }))} />`}<//>`;
+    groups=${withoutGaps(groups).map((row) => ({ name: row.day.slice(5), values: [row.settled_usd, row.estimated_usd] }))} />`}<//>`;
 }
 
 function nameOf(by, row) {

@@ -20,7 +20,7 @@ export function Keys() {
   };
   const words = text.columns;
   return html`<div class="panel report">
-    <div class="scroll" tabindex="0" role="region" aria-label=${admin.part.keys}><table class="rows">
+    <div class="scroll" tabindex="0" role="region" aria-label=${admin.part.keys}><table class="rows rows-stack">
       <thead><tr>${Object.entries(words).map(([name, word]) => html`<th scope="col" key=${name}>${word}</th>`)}</tr></thead>
       <tbody>${value.keys.map((key) => html`<tr key=${key.id} class=${isOver(key) ? "rows-over" : ""}>
         <th scope="row" class="rows-wide">${key.label}</th><td>${key.user}</td><td>${key.role ?? text.all}</td>
