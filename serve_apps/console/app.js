@@ -2,6 +2,7 @@
 import { Component, h, html, lazy, render, stylesheet, useEffect, useRef, useSource, useState } from "./dom.js";
 import { door, endpoint } from "./api.js";
 import { ConnectionBadge, ConnectionBanner } from "./components/connection.js";
+import { LANGUAGES, choose, language } from "./language.js";
 import { LiveStream } from "./live.js";
 import { go, listHref, parseRoute, signInHref } from "./router.js";
 import { Session } from "./session.js";
@@ -118,6 +119,8 @@ function Page({ app }) {
           ${LINKS.filter(([name]) => name in VIEWS && (name !== "admin" || session.who?.role === "admin")).map(([name, href]) => html`<a class="header-link" key=${name} href=${href}
             aria-current=${name === route.view ? "page" : undefined}>${strings.nav[name]}</a>`)}
           <a class="header-link" href="openapi.json">${strings.nav.docs}</a>
+          ${Object.entries(LANGUAGES).filter(([name]) => name !== language).map(([name, itself]) => html`<button type="button" key=${name}
+            class="header-link header-button" lang=${name} onClick=${() => (choose(name), location.reload())}>${itself}</button>`)}
         </span>
         <${ConnectionBadge} live=${app.live} />
         <${Someone} session=${app.session} />
@@ -170,6 +173,7 @@ class Boundary extends Component {
   }
 }
 
+document.documentElement.lang = language;
 render(h(Boundary, null, h(Page, { app: new App() })), document.getElementById("app"));
 
 addEventListener("load", () => setTimeout(() => NEAR.forEach((name) => void loadView(name).catch(() => {})), 4000));

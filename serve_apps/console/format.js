@@ -1,6 +1,8 @@
 // Numbers, times and sizes as people read them. Pure: the present is passed in.
 // Nothing here turns an absent value into a 0; it becomes a dash.
 
+import { locale } from "./language.js";
+
 export const ABSENT = "–";
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
@@ -10,8 +12,8 @@ export function number(value, digits = 4) {
   if (!isNumber(value)) return ABSENT;
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return exponent(value, digits - 1);
-  if (Number.isInteger(value)) return value.toLocaleString();
-  return value.toLocaleString(undefined, { maximumSignificantDigits: digits });
+  if (Number.isInteger(value)) return value.toLocaleString(locale);
+  return value.toLocaleString(locale, { maximumSignificantDigits: digits });
 }
 
 /** A value that lives in powers of ten, such as a learning rate. */
@@ -69,14 +71,14 @@ export function bytes(value) {
     size /= 1000;
     unit += 1;
   }
-  return `${size.toLocaleString(undefined, { maximumSignificantDigits: 3 })} ${units[unit]}`;
+  return `${size.toLocaleString(locale, { maximumSignificantDigits: 3 })} ${units[unit]}`;
 }
 
 /** An ISO time in the viewer's zone, with the zone named. */
 export function dateTime(iso) {
   const at = Date.parse(iso);
   if (Number.isNaN(at)) return ABSENT;
-  return new Date(at).toLocaleString(undefined, {
+  return new Date(at).toLocaleString(locale, {
     dateStyle: "medium",
     timeStyle: "long",
   });
@@ -85,13 +87,13 @@ export function dateTime(iso) {
 /** The same, short: for tables. */
 export function shortTime(iso) {
   const at = Date.parse(iso);
-  return Number.isNaN(at) ? ABSENT : new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  return Number.isNaN(at) ? ABSENT : new Date(at).toLocaleString(locale, { dateStyle: "medium", timeStyle: "short" });
 }
 
 /** The clock time of an ISO time in the viewer's zone. */
 export function clockTime(iso) {
   const at = Date.parse(iso);
-  return Number.isNaN(at) ? ABSENT : new Date(at).toLocaleTimeString(undefined, { hour12: false });
+  return Number.isNaN(at) ? ABSENT : new Date(at).toLocaleTimeString(locale, { hour12: false });
 }
 
 /** ms since an ISO time; NaN where there is none. */

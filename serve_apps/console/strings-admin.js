@@ -1,4 +1,5 @@
 // The words of the administration and of the paused queue; they are fetched with them.
+import { localize } from "./language.js";
 
 export const hold = {
   paused: (by, since) => `The queue is paused by ${by} since ${since}: nothing new starts, what runs goes on.`,
@@ -174,3 +175,5 @@ export const alerts = {
   jobs: (n) => (n === 1 ? "1 job" : `${n} jobs`),
   look: "Look at the job",
 };
+
+await localize("strings-admin.js", { hold, admin, queue, users, keys, providers, letters, storage, system, alerts });

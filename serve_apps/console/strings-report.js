@@ -1,4 +1,5 @@
 // The words of analytics and of usage; they are fetched with these views.
+import { localize } from "./language.js";
 
 export const report = {
   period: "Period",
@@ -64,3 +65,5 @@ export const usage = {
   note: "Times are from the first start to the end of a job, times the devices that it asked for. A job of several steps costs what its parts cost, which are listed as jobs of their own. Days are those of the jobs' creation, in UTC.",
   all: "CSV of everything",
 };
+
+await localize("strings-report.js", { report, analytics, usage });

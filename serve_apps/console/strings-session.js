@@ -1,4 +1,5 @@
 // The words of signing in and of API keys; they are fetched with these views.
+import { localize } from "./language.js";
 
 export const who = {
   menu: (user) => `Signed in as ${user}`,
@@ -64,3 +65,5 @@ export const keys = {
   keep: "Keep it",
   open: "Nobody has to sign in here, so keys open nothing.",
 };
+
+await localize("strings-session.js", { who, signIn, keys });

@@ -1,5 +1,6 @@
-// Every word that the page shows, but for strings-remote.js, so that another language is files like these.
-// Values are strings or functions of what goes into them.
+// Every word that the first views show; those of others stand in strings-*.js. Another language is a folder of such
+// files, see language.js. Values are strings or functions of what goes into them.
+import { localize } from "./language.js";
 
 export const strings = {
   product: "Thornback",
@@ -221,3 +222,5 @@ export const strings = {
   },
   notFound: { heading: "There is no such page", text: "The address may be wrong.", back: "All jobs" },
 };
+
+await localize("strings.js", { strings });
