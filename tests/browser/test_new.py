@@ -273,6 +273,10 @@ async def test_a_start_whose_answer_is_lost_makes_one_job(console: Console) -> N
     assert len(jobs_of(console)) == 1
 
 
+# As each of the three writes it.
+TWO_EPOCHS = re.compile(r"""['"]?epochs['"]?: 2\b""")
+
+
 async def test_the_commands_work_as_they_stand(console: Console, tmp_path: Path) -> None:
     page = await console.open("#/new?kind=convnext")
     await page.locator("#field-job_name").fill('it\'s "quoted" $HOME `x`')
@@ -282,6 +286,7 @@ async def test_the_commands_work_as_they_stand(console: Console, tmp_path: Path)
     environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "THORNBACK_HOME": str(tmp_path / "home")}
     for count, name in enumerate(("curl", "Python", "CLI"), 1):
         await page.get_by_role("group", name="The same as a command").get_by_role("button", name=name).click()
+        await expect(page.locator(".snippet")).to_contain_text(TWO_EPOCHS)  # drawn a moment after the field
         snippet = await page.locator(".snippet").inner_text()
         command = ("python", "-c", snippet) if name == "Python" else ("bash", "-ec", snippet)
         process = await asyncio.create_subprocess_exec(
