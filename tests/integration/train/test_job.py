@@ -117,7 +117,7 @@ def test_a_job_on_two_workers_with_its_data_and_its_run_on_s3(
     assert log.count("epoch 2/2") == 1
     assert "24 of 24 clips kept" in log
     names = {artifact.type for artifact in state.artifacts.values()}
-    assert names == {"checkpoint", "model", "onnx", "report", "tensorboard"}
+    assert names == {"checkpoint", "model", "onnx", "report", "tensorboard", "examples"}
     assert locate(join(str(state.artifact_uri("checkpoint")), "state.json")).exists()
     onnx_uri = state.artifact_uri("onnx")
     assert onnx_uri is not None
