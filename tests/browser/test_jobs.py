@@ -141,7 +141,7 @@ async def test_pages_follow_as_one_scrolls_and_new_jobs_do_not_shift_them(consol
     assert await page.locator(".job-row").count() < 50
 
     await page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")  # the button there is pressed by itself
-    await expect(page.locator(".list-foot")).not_to_contain_text("30 of 320 jobs")
+    await expect(page.locator(".list-foot")).not_to_contain_text(re.compile(r"^30 of"))
     await console.api.create("a late one")
     await expect(page.locator(".list-foot .num")).to_have_text("321 jobs")
     assert await names_of_all_rows(page) == ["a late one", *reversed(names)]

@@ -52,6 +52,7 @@ _PHASES: Mapping[JobStatus, Phase] = {
     JobStatus.STOPPED: Phase.STOPPED,
 }
 _STATUS_CODE = re.compile(r"status code (\d{3})")
+_NO_ENTRYPOINT = "Entrypoint not found."  # JobInfoStorageClient.put_status of a record that is gone
 _NOT_FOUND = 404
 _SERVER_ERRORS = 500
 
@@ -165,11 +166,10 @@ class RayClusterBackend(Backend):
         await self._call(lambda _: ray_nodes.request(list(bundles)))
 
     def _survey(self, client: _Client) -> Survey:
-        ours = {
-            str(details.submission_id): details
-            for details in client.list_jobs()
-            if details.type is JobType.SUBMISSION and self._is_ours(details)
-        }
+        submissions = [details for details in client.list_jobs() if details.type is JobType.SUBMISSION]
+        for name in map(str, (details.submission_id for details in submissions if _is_ghost(details))):
+            _unless_unknown(lambda name=name: client.delete_job(name))  # type: ignore[misc]
+        ours = {str(details.submission_id): details for details in submissions if self._is_ours(details)}
         drivers = {details.job_id: name for name, details in ours.items() if details.job_id}
         by_node: dict[str, Resources] = defaultdict(Resources)
         by_submission: dict[str, Resources] = defaultdict(Resources)
@@ -208,6 +208,12 @@ def _look(client: _Client, name: str) -> JobDetails | None:
     found: list[JobDetails] = []
     _unless_unknown(lambda: found.append(client.get_job_info(name)))
     return found[0] if found else None
+
+
+def _is_ghost(details: JobDetails) -> bool:
+    """Ray writes down the end of a driver that it was still ending when its record was deleted, and nothing else."""
+    empty = details.entrypoint == _NO_ENTRYPOINT and not details.metadata
+    return empty and job_of(details.submission_id or "") is not None and not _PHASES[details.status].is_alive
 
 
 def _unless_unknown(call: Callable[[], object]) -> None:

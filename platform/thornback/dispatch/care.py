@@ -65,7 +65,6 @@ class Care:
         self._now = now
         self._stopped_at: dict[str, datetime] = {}  # by submission id
         self._cancel_seen_at: dict[str, datetime] = {}  # by job id
-        self._purged: dict[str, tuple[JobState, datetime]] = {}  # by job id, when
         self.rests_until: dict[str, datetime] = {}  # by job id, after a refused submission
 
     def keep_only(self, jobs: set[str]) -> None:
@@ -176,7 +175,6 @@ class Care:
         parts = family.deletions(await asyncio.to_thread(self._reader.parts, job.id), at=self._now())
         if parts:
             await self._recorder.record(parts)
-        self._purged[job.id] = job, self._now()
         await self._recorder.delete(job.id)
         log.info("deleted", job_id=job.id)
 
@@ -191,7 +189,6 @@ class Care:
         Returns:
             True where something still has to end.
         """
-        await self._forget_again(backend, survey)
         strays = False
         for key, seen in survey.submissions.items():
             owner = job_of(key)
@@ -208,16 +205,6 @@ class Care:
                 log.warning("stopping a submission that nobody waits for", job_id=job_id, submission_id=key)
                 await self.stop(key, backend)
         return strays
-
-    async def _forget_again(self, backend: Backend, survey: Survey) -> None:
-        """Ray writes down the end of a driver that it was still ending when its record was deleted."""
-        for job_id, (job, at) in list(self._purged.items()):
-            if self._now() > at + LINGER:
-                del self._purged[job_id]
-            elif (
-                any((job_of(key) or ("", 0))[0] == job_id for key in survey.submissions) and job.runner == backend.name
-            ):
-                await backend.forget(job)
 
     async def _has_no_reason_to_run(self, job_id: str) -> bool:
         try:

@@ -124,6 +124,24 @@ async def test_what_runs_is_not_forgotten_and_what_ended_is_with_all_its_attempt
     assert (await backend.state(submission_id(long.id, 1))).phase is Phase.RUNNING
 
 
+async def test_what_ray_writes_down_of_a_driver_after_its_record_was_deleted_is_deleted_too(
+    backend: Backend,
+) -> None:
+    if isinstance(backend, MemoryBackend):
+        pytest.skip("Ray's own")
+    from ray._private.worker import global_worker
+    from ray.dashboard.modules.job.common import JobInfoStorageClient
+    from ray.job_submission import JobStatus
+
+    gone = job("wait")
+    name = submission_id(gone.id, 1)
+    await JobInfoStorageClient(global_worker.gcs_client).put_status(name, JobStatus.STOPPED)
+    assert (await backend.state(name)).phase is Phase.STOPPED
+
+    assert name not in (await backend.survey()).submissions
+    assert (await backend.state(name)).phase is Phase.UNKNOWN
+
+
 async def test_the_survey_shows_the_nodes(backend: Backend) -> None:
     survey = await backend.survey()
 
