@@ -26,7 +26,7 @@ from thornback.access.roles import Role
 from thornback.errors import Conflict, NotFound
 from thornback.store.admit import clean_text
 from thornback.store.guard import store_errors
-from thornback.store.tables import ApiKeyRow, SessionRow, UserRow
+from thornback.store.tables_access import ApiKeyRow, SessionRow, UserRow
 
 _users = UserRow.__table__  # type: ignore[attr-defined]
 _keys = ApiKeyRow.__table__  # type: ignore[attr-defined]

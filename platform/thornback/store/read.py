@@ -34,6 +34,7 @@ from thornback.store.queue import read_hold, waiting_jobs
 from thornback.store.rows import LOG_FIELDS, METRIC_COLUMNS, LogChunk, MetricRow, join_values
 from thornback.store.state_codec import decode_state
 from thornback.store.tables import JobEventRow, JobLog, TrainingJob, TrainingMetric
+from thornback.store.teams import read_teams_of
 from thornback.store.versions import read_kept_versions
 
 __all__ = ["DeliveryPage", "DeliveryRow", "JobPage", "JobQuery", "JobRow", "LogChunk", "MetricRow", "StoreReader"]
@@ -286,6 +287,11 @@ class StoreReader:
         """The model versions of a job that stay when it is deleted: an alias points at them, or a job names them."""
         with self._snapshot() as connection:
             return read_kept_versions(connection, job_id)
+
+    def teams_of(self, user: str) -> tuple[str, ...]:
+        """The ids of a user's teams, sorted; none for an unknown user."""
+        with self._snapshot() as connection:
+            return read_teams_of(connection, user)
 
     def latest_event_id(self) -> int:
         """The id of the newest event, 0 where there is none."""

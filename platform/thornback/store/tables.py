@@ -6,44 +6,14 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
-from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from thornback.store.columns import BigId, Json, JsonB, SortedText, UtcDateTime, Uuid
+from thornback.store import tables_access
+from thornback.store.columns import BigId, JsonB, SortedText, Uuid
+from thornback.store.table import METADATA, Table, double, json, of, text, time
 
-NAMES = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-METADATA = sa.MetaData(naming_convention=NAMES)
-
-
-class Table(SQLModel, registry=registry(metadata=METADATA)):
-    """Base of our tables, with its own metadata."""
-
-    metadata: ClassVar[sa.MetaData] = METADATA
-
-
-def _text(length: int | None = None, *, nullable: bool = True) -> Any:
-    return Field(default=None, sa_type=sa.String(length) if length else sa.Text(), nullable=nullable)
-
-
-def _time(*, nullable: bool = True) -> Any:
-    return Field(default=None, sa_type=UtcDateTime(), nullable=nullable)
-
-
-def _json(kind: Any = Json, *, nullable: bool = False) -> Any:
-    return Field(default=None, sa_type=kind, nullable=nullable)
-
-
-def _of(kind: Any) -> Any:
-    return Field(default=None, sa_type=kind, nullable=False)
-
-
-def _float() -> Any:
-    return Field(default=None, sa_type=sa.Double(), nullable=True)
+# METADATA knows all tables once this module is loaded, those of the other files too
+__all__ = ["METADATA", "tables_access"]
 
 
 class TrainingJob(Table, table=True):
@@ -61,6 +31,7 @@ class TrainingJob(Table, table=True):
         sa.Index("ix_training_jobs_is_active", "is_active", "created_at", "id"),
         sa.Index("ix_training_jobs_queue_position", "queue_position"),
         sa.Index("ix_training_jobs_parent_id", "parent_id", "created_at", "id"),
+        sa.Index("ix_training_jobs_team", "team", "created_at", "id"),
         sa.Index("ix_training_jobs_trigger_word", "trigger_word"),
         sa.Index("ix_training_jobs_completed_at", sa.desc(sa.column("completed_at"))),
         # what trainings of one trainer took, the newest first
@@ -68,71 +39,72 @@ class TrainingJob(Table, table=True):
     )
 
     id: str = Field(sa_type=Uuid, primary_key=True)
-    job_name: str = _text(255, nullable=False)
-    name_key: str = _of(SortedText)  # the name with its case folded, to search and to sort by
-    kind: str = _text(50, nullable=False)
-    backend: str = _text(50, nullable=False)
-    user: str = _text(255, nullable=False)
+    job_name: str = text(255, nullable=False)
+    name_key: str = of(SortedText)  # the name with its case folded, to search and to sort by
+    kind: str = text(50, nullable=False)
+    backend: str = text(50, nullable=False)
+    user: str = text(255, nullable=False)
     priority: int = 0
-    tags: dict[str, str] = _json()
-    retry_of: str | None = _text(64)
-    resume_from: str | None = _text()
+    tags: dict[str, str] = json()
+    retry_of: str | None = text(64)
+    resume_from: str | None = text()
     parent_id: str | None = Field(default=None, sa_type=Uuid, nullable=True)  # no foreign key: either may go first
+    team: str | None = text(100)  # no foreign key: a team may go before its jobs
 
-    status: str = _of(SortedText)
-    reason: str | None = _text()
-    stage: str | None = _text()
+    status: str = of(SortedText)
+    reason: str | None = text()
+    stage: str | None = text()
     attempt: int = 0
-    submission_id: str | None = _text(255)
+    submission_id: str | None = text(255)
     cancel_requested: bool = False
     delete_requested: bool = False
     is_active: bool = True  # the dispatcher still has something to do with it
     queue_position: int | None = None
-    queue_reason: str | None = _text()
+    queue_reason: str | None = text()
 
-    created_at: datetime = _time(nullable=False)
-    started_at: datetime | None = _time()
-    completed_at: datetime | None = _time()
-    eta_at: datetime | None = _time()
+    created_at: datetime = time(nullable=False)
+    started_at: datetime | None = time()
+    completed_at: datetime | None = time()
+    eta_at: datetime | None = time()
 
-    config: dict[str, Any] = _json(JsonB)
-    model_architecture: str | None = _text(100)
+    config: dict[str, Any] = json(JsonB)
+    model_architecture: str | None = text(100)
     current_epoch: int = 0
     total_epochs: int = 0
     progress_percent: float = Field(default=0.0, sa_type=sa.Double())
 
-    train_loss: float | None = _float()
-    val_loss: float | None = _float()
-    train_accuracy: float | None = _float()
-    val_accuracy: float | None = _float()
-    learning_rate: float | None = _float()
+    train_loss: float | None = double()
+    val_loss: float | None = double()
+    train_accuracy: float | None = double()
+    val_accuracy: float | None = double()
+    learning_rate: float | None = double()
     best_epoch: int | None = None
-    best_val_loss: float | None = _float()
+    best_val_loss: float | None = double()
 
     dataset_size: int | None = Field(default=None, sa_type=sa.BigInteger())
     train_samples: int | None = Field(default=None, sa_type=sa.BigInteger())
     val_samples: int | None = Field(default=None, sa_type=sa.BigInteger())
-    checkpoint_path: str | None = _text()
-    onnx_model_path: str | None = _text()
-    mlflow_run_id: str | None = _text(255)
+    checkpoint_path: str | None = text()
+    onnx_model_path: str | None = text()
+    mlflow_run_id: str | None = text(255)
 
     # of jobs at a provider; the first six are known once a training has succeeded
-    input_images_url: str | None = _text()
-    trigger_word: str | None = _text(255)
-    captioning: str | None = _text(50)
+    input_images_url: str | None = text()
+    trigger_word: str | None = text(255)
+    captioning: str | None = text(50)
     training_steps: int | None = None
-    predict_time: float | None = _float()  # seconds on the provider's machine
-    total_time: float | None = _float()  # seconds from the order to the end
-    provider: str | None = _text(50)
-    provider_id: str | None = _text(255)  # what the provider calls the job
-    trainer: str | None = _text(200)  # its name in the catalogue
-    cost_estimate_usd: float | None = _float()
-    cost_usd: float | None = _float()
+    predict_time: float | None = double()  # seconds on the provider's machine
+    total_time: float | None = double()  # seconds from the order to the end
+    provider: str | None = text(50)
+    provider_id: str | None = text(255)  # what the provider calls the job
+    trainer: str | None = text(200)  # its name in the catalogue
+    cost_estimate_usd: float | None = double()
+    cost_usd: float | None = double()
 
-    failure: str | None = _text(50)
-    error_message: str | None = _text()
+    failure: str | None = text(50)
+    error_message: str | None = text()
 
-    state: dict[str, Any] = _json()  # the whole JobState, see state_codec
+    state: dict[str, Any] = json()  # the whole JobState, see state_codec
 
 
 class TrainingMetric(Table, table=True):
@@ -152,8 +124,8 @@ class TrainingMetric(Table, table=True):
         ),
     )
 
-    timestamp: datetime = _time(nullable=False)
-    id: str = _of(Uuid)  # made from event_id
+    timestamp: datetime = time(nullable=False)
+    id: str = of(Uuid)  # made from event_id
     training_job_id: str | None = Field(
         default=None,
         sa_column=sa.Column(Uuid, sa.ForeignKey("training_jobs.id", ondelete="CASCADE"), nullable=True),
@@ -161,15 +133,15 @@ class TrainingMetric(Table, table=True):
     event_id: int = Field(sa_type=sa.BigInteger())
     epoch: int
     batch: int | None = None
-    phase: str | None = _text(20)
+    phase: str | None = text(20)
 
-    train_loss: float | None = _float()
-    val_loss: float | None = _float()
-    train_accuracy: float | None = _float()
-    val_accuracy: float | None = _float()
-    learning_rate: float | None = _float()
-    gradient_norm: float | None = _float()
-    extra: dict[str, float | None] | None = _json(nullable=True)  # what the columns cannot hold
+    train_loss: float | None = double()
+    val_loss: float | None = double()
+    train_accuracy: float | None = double()
+    val_accuracy: float | None = double()
+    learning_rate: float | None = double()
+    gradient_norm: float | None = double()
+    extra: dict[str, float | None] | None = json(nullable=True)  # what the columns cannot hold
 
 
 class JobEventRow(Table, table=True):
@@ -182,12 +154,12 @@ class JobEventRow(Table, table=True):
     )
 
     id: int = Field(sa_column=sa.Column(BigId, primary_key=True, autoincrement=False))  # given by the writer
-    job_id: str = _of(Uuid)  # no foreign key: the tombstone outlives the job
-    source: str = _text(50, nullable=False)
-    key: str = _text(255, nullable=False)
-    kind: str = _text(50, nullable=False)
-    data: dict[str, Any] | None = _json(nullable=True)
-    at: datetime = _time(nullable=False)
+    job_id: str = of(Uuid)  # no foreign key: the tombstone outlives the job
+    source: str = text(50, nullable=False)
+    key: str = text(255, nullable=False)
+    kind: str = text(50, nullable=False)
+    data: dict[str, Any] | None = json(nullable=True)
+    at: datetime = time(nullable=False)
 
 
 class JobLog(Table, table=True):
@@ -204,8 +176,8 @@ class JobLog(Table, table=True):
     restart: int
     rank: int  # -1: the driver
     seq: int = Field(sa_type=sa.BigInteger())
-    lines: list[str] = _json()
-    at: datetime = _time(nullable=False)
+    lines: list[str] = json()
+    at: datetime = time(nullable=False)
 
 
 class IdempotencyKey(Table, table=True):
@@ -218,11 +190,11 @@ class IdempotencyKey(Table, table=True):
         sa.Index("ix_idempotency_keys_job_id", "job_id"),
     )
 
-    user: str = _text(255, nullable=False)
-    key: str = _text(255, nullable=False)
-    request_hash: str = _text(128, nullable=False)
-    job_id: str = _of(Uuid)
-    created_at: datetime = _time(nullable=False)
+    user: str = text(255, nullable=False)
+    key: str = text(255, nullable=False)
+    request_hash: str = text(128, nullable=False)
+    job_id: str = of(Uuid)
+    created_at: datetime = time(nullable=False)
 
 
 class JobItem(Table, table=True):
@@ -236,20 +208,20 @@ class JobItem(Table, table=True):
     )
     item: int
     order_number: int
-    status: str = _text(20, nullable=False)
-    provider: str = _text(50, nullable=False)
-    provider_id: str | None = _text(255)
-    intended_at: datetime | None = _time()
-    sent_at: datetime | None = _time()
-    ended_at: datetime | None = _time()
-    webhook_at: datetime | None = _time()
-    via: str | None = _text(20)
-    error: str | None = _text()
-    outputs: list[str] = _json()
-    uri: str | None = _text()
-    content_type: str | None = _text(255)
+    status: str = text(20, nullable=False)
+    provider: str = text(50, nullable=False)
+    provider_id: str | None = text(255)
+    intended_at: datetime | None = time()
+    sent_at: datetime | None = time()
+    ended_at: datetime | None = time()
+    webhook_at: datetime | None = time()
+    via: str | None = text(20)
+    error: str | None = text()
+    outputs: list[str] = json()
+    uri: str | None = text()
+    content_type: str | None = text(255)
     size_bytes: int | None = Field(default=None, sa_type=sa.BigInteger())
-    sha256: str | None = _text(64)
+    sha256: str | None = text(64)
 
 
 class ProviderOrder(Table, table=True):
@@ -262,8 +234,8 @@ class ProviderOrder(Table, table=True):
         sa.Index("ix_provider_orders_job_id", "job_id"),
     )
 
-    provider: str = _text(50, nullable=False)
-    provider_id: str = _text(255, nullable=False)
+    provider: str = text(50, nullable=False)
+    provider_id: str = text(255, nullable=False)
     job_id: str = Field(
         sa_column=sa.Column(Uuid, sa.ForeignKey("training_jobs.id", ondelete="CASCADE"), nullable=False)
     )
@@ -288,16 +260,16 @@ class WebhookDelivery(Table, table=True):
     )
 
     id: int | None = Field(default=None, sa_column=sa.Column(BigId, primary_key=True))
-    provider: str = _text(50, nullable=False)
-    delivery_id: str = _text(255, nullable=False)
-    received_at: datetime = _time(nullable=False)
-    provider_id: str | None = _text(255)
+    provider: str = text(50, nullable=False)
+    delivery_id: str = text(255, nullable=False)
+    received_at: datetime = time(nullable=False)
+    provider_id: str | None = text(255)
     job_id: str | None = Field(default=None, sa_type=Uuid, nullable=True)  # no foreign key: it outlives the job
     item: int | None = None
-    status: str | None = _text(50)  # the provider's word
-    body: str = _text(nullable=False)
-    problem: str | None = _text()
-    state: str = _text(20, nullable=False)  # applied, dead
+    status: str | None = text(50)  # the provider's word
+    body: str = text(nullable=False)
+    problem: str | None = text()
+    state: str = text(20, nullable=False)  # applied, dead
 
 
 class Model(Table, table=True):
@@ -307,9 +279,9 @@ class Model(Table, table=True):
     __table_args__ = (sa.UniqueConstraint("user", "name"),)
 
     id: int | None = Field(default=None, sa_column=sa.Column(BigId, primary_key=True))
-    user: str = _text(255, nullable=False)
-    name: str = _text(255, nullable=False)
-    created_at: datetime = _time(nullable=False)
+    user: str = text(255, nullable=False)
+    name: str = text(255, nullable=False)
+    created_at: datetime = time(nullable=False)
     newest: int = 0  # the greatest number that was ever given; a number is not given again
 
 
@@ -324,14 +296,14 @@ class ModelVersionRow(Table, table=True):
 
     model_id: int = Field(sa_column=sa.Column(BigId, sa.ForeignKey("models.id", ondelete="CASCADE"), nullable=False))
     version: int
-    job_id: str = _of(Uuid)  # no foreign key: a version that is in use outlives its job
-    key: str = _text(nullable=False)  # of the weights, below the storage
+    job_id: str = of(Uuid)  # no foreign key: a version that is in use outlives its job
+    key: str = text(nullable=False)  # of the weights, below the storage
     size_bytes: int = Field(sa_type=sa.BigInteger())
-    sha256: str = _text(64, nullable=False)
-    created_at: datetime = _time(nullable=False)
-    config: dict[str, Any] = _json()
-    lineage: dict[str, Any] = _json()
-    notes: str = _text(nullable=False)
+    sha256: str = text(64, nullable=False)
+    created_at: datetime = time(nullable=False)
+    config: dict[str, Any] = json()
+    lineage: dict[str, Any] = json()
+    notes: str = text(nullable=False)
 
 
 class ModelAlias(Table, table=True):
@@ -346,10 +318,10 @@ class ModelAlias(Table, table=True):
     )
 
     model_id: int = Field(sa_type=BigId)
-    alias: str = _text(100, nullable=False)
+    alias: str = text(100, nullable=False)
     version: int
-    set_at: datetime = _time(nullable=False)
-    set_by: str = _text(255, nullable=False)
+    set_at: datetime = time(nullable=False)
+    set_by: str = text(255, nullable=False)
 
 
 class PlatformSetting(Table, table=True):
@@ -358,52 +330,6 @@ class PlatformSetting(Table, table=True):
     __tablename__: ClassVar[str] = "platform_settings"
 
     name: str = Field(sa_column=sa.Column(sa.String(100), primary_key=True))
-    value: dict[str, Any] = _json()
-    set_at: datetime = _time(nullable=False)
-    set_by: str = _text(255, nullable=False)
-
-
-class UserRow(Table, table=True):
-    """Somebody who can sign in."""
-
-    __tablename__: ClassVar[str] = "users"
-
-    name: str = Field(sa_column=sa.Column(sa.String(100), primary_key=True))
-    role: str = _text(20, nullable=False)
-    is_active: bool = True
-    password_hash: str | None = _text(255)
-    created_at: datetime = _time(nullable=False)
-
-
-class ApiKeyRow(Table, table=True):
-    """An API key; of its secret only a digest."""
-
-    __tablename__: ClassVar[str] = "api_keys"
-    __table_args__ = (sa.Index("ix_api_keys_user", "user", "created_at"),)
-
-    id: str = Field(sa_column=sa.Column(sa.String(16), primary_key=True))
-    user: str = Field(
-        sa_column=sa.Column(sa.String(100), sa.ForeignKey("users.name", ondelete="CASCADE"), nullable=False)
-    )
-    digest: str = _text(64, nullable=False)
-    label: str = _text(100, nullable=False)
-    role: str | None = _text(20)
-    created_at: datetime = _time(nullable=False)
-    expires_at: datetime | None = _time()
-    revoked_at: datetime | None = _time()
-    used_at: datetime | None = _time()
-
-
-class SessionRow(Table, table=True):
-    """A browser that is signed in."""
-
-    __tablename__: ClassVar[str] = "sessions"
-    __table_args__ = (sa.Index("ix_sessions_user", "user"), sa.Index("ix_sessions_expires_at", "expires_at"))
-
-    id: str = Field(sa_column=sa.Column(sa.String(16), primary_key=True))
-    user: str = Field(
-        sa_column=sa.Column(sa.String(100), sa.ForeignKey("users.name", ondelete="CASCADE"), nullable=False)
-    )
-    digest: str = _text(64, nullable=False)
-    created_at: datetime = _time(nullable=False)
-    expires_at: datetime = _time(nullable=False)
+    value: dict[str, Any] = json()
+    set_at: datetime = time(nullable=False)
+    set_by: str = text(255, nullable=False)
