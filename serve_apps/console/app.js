@@ -45,7 +45,7 @@ async function loadView(name) {
 // Everything but log lines; those are asked for while a job is open.
 const KINDS_OF_LIST = [
   "created", "pending", "scheduled", "started", "stage", "progress", "metrics", "artifact",
-  "cancel_requested", "prioritized", "retried", "succeeded", "failed", "cancelled", "deleted",
+  "cancel_requested", "prioritized", "retried", "parked", "succeeded", "failed", "cancelled", "deleted", "queue",
 ];
 
 const first = parseRoute(location.hash).view;

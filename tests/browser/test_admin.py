@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from thornback.access.changes import AddKey, AddUser, User
 from thornback.access.passwords import hash_password
 from thornback.access.roles import Role
 from thornback.access.tokens import KEY, new_token
-from thornback.jobs.queue import PauseQueue
+from thornback.jobs.queue import PauseQueue, ResumeQueue
 from thornback.metrics.port import Delivery, QueuePlace
 from thornback.store.access import AccessReader
 
@@ -60,6 +61,21 @@ async def test_the_queue_is_held_let_go_and_put_into_another_order(console: Cons
     assert console.api.reader.queue_hold() is None
     await page.get_by_role("link", name="Jobs", exact=True).click()
     await expect(banner).to_have_count(0)
+
+
+async def test_every_open_page_hears_of_a_pause(console: Console) -> None:
+    jobs, admin = await console.open(), await console.open("#/admin?part=queue")
+    await expect(jobs.get_by_text("No jobs yet")).to_be_visible()
+    async with jobs.expect_response(re.compile("/api/v1/queue")):  # the banner has looked, and asks no more
+        pass
+    await expect(admin.get_by_role("button", name="Pause the queue")).to_be_visible()
+    await expect(admin.locator(".connection-live")).to_be_visible()
+    await console.api.recorder.administer(PauseQueue(by="root", at=now(), reason="a node is replaced"))
+    await expect(jobs.locator(".queue-banner")).to_contain_text("paused by root")
+    await expect(admin.locator(".hold-on")).to_contain_text("a node is replaced")
+    await console.api.recorder.administer(ResumeQueue(by="root", at=now()))
+    await expect(jobs.locator(".queue-banner")).to_have_count(0)
+    await expect(admin.get_by_role("button", name="Pause the queue")).to_be_visible()
 
 
 async def test_users_keys_dead_letters_and_the_storage(console: Console) -> None:

@@ -45,9 +45,12 @@ _WAKING = frozenset(
         EventKind.CANCEL_REQUESTED,
         EventKind.PRIORITIZED,
         EventKind.RETRIED,
+        EventKind.PARKED,
+        EventKind.ASKED,
         EventKind.SUCCEEDED,
         EventKind.FAILED,
         EventKind.CANCELLED,
+        EventKind.QUEUE,
     }
 )
 _UNKNOWN = BackendState(phase=Phase.UNKNOWN)
@@ -233,7 +236,7 @@ class Dispatcher:
             self._note(error, job_id=job.id)
 
     async def _stop_strays(self, jobs: list[JobState], backend: Backend, survey: Survey) -> None:
-        attempts = {job.id: attempt_of(job) for job in jobs}
+        attempts = {job.id: self._care.oldest_welcome(job) for job in jobs}
         try:
             self._restless |= await self._care.stop_strays(backend, survey, attempts)
         except ThornbackError as error:

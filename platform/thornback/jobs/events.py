@@ -23,6 +23,7 @@ class EventKind(StrEnum):
     PENDING = "pending"  # attempt, reason, position
     SCHEDULED = "scheduled"  # attempt, submission_id
     STARTED = "started"  # attempt, restart
+    PARKED = "parked"  # attempt, restart: it ended its driver, and goes on when a person has approved
     STAGE = "stage"  # attempt, restart, index, name
     PROGRESS = "progress"  # attempt, restart, percent, epoch, total_epochs, eta_seconds, origin
     DESCRIBED = "described"  # attempt, restart, facts{…}: what the run found out about itself
@@ -39,6 +40,7 @@ class EventKind(StrEnum):
     CANCELLED = "cancelled"  # message
     ALERT = "alert"  # rule, message, job_ids; on the job whose failure made the rule hold
     DELETED = "deleted"  # the tombstone that streams carry after the job's rows are gone
+    QUEUE = "queue"  # paused, by, reason; of no job: see PLATFORM_ID
 
     @property
     def is_final(self) -> bool:
@@ -46,9 +48,13 @@ class EventKind(StrEnum):
         return self in (EventKind.SUCCEEDED, EventKind.FAILED, EventKind.CANCELLED)
 
 
+# Stands where an event is about the whole platform; no job has it.
+PLATFORM_ID = "00000000-0000-0000-0000-000000000000"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobEvent:
-    """One fact about one job; `data` is JSON-ready (no NaN)."""
+    """One fact about one job, or about the platform; `data` is JSON-ready (no NaN)."""
 
     job_id: str
     source: str  # who says so: api, dispatcher, train, provider, alerts, end
@@ -174,6 +180,11 @@ class EventFactory:
         }
         return self._from_run("train", key, EventKind.PROGRESS, attempt, at, **data)
 
+    def parked(self, attempt: Attempt, *, at: datetime) -> JobEvent:
+        """The run has ended without an end of the job: the next attempt begins when a person has approved."""
+        key = f"parked:{attempt.number}"
+        return self._from_run("train", key, EventKind.PARKED, attempt, at)
+
     def described(self, attempt: Attempt, facts: Mapping[str, Any], *, seq: int, at: datetime) -> JobEvent:
         """Facts such as dataset_size, train_samples, val_samples, class_names, mlflow_run_id."""
         key = f"described:{attempt.number}:{attempt.restart}:{seq}{self._voice}"
@@ -258,6 +269,13 @@ class EventFactory:
     def alert(self, *, rule: str, message: str, job_ids: list[str], at: datetime) -> JobEvent:
         """This job's failure made a rule hold; a rule holds once for a failure, whoever notices."""
         return self._event("alerts", f"alert:{rule}", EventKind.ALERT, at, rule=rule, message=message, job_ids=job_ids)
+
+    @staticmethod
+    def queue(*, paused: bool, by: str, at: datetime, reason: str = "") -> JobEvent:
+        """The queue was held or let go, which is of no job."""
+        key = f"queue:{at.timestamp():.6f}:{paused}"
+        data = {"paused": paused, "by": by, "reason": reason}
+        return JobEvent(job_id=PLATFORM_ID, source="api", key=key, kind=EventKind.QUEUE, at=at, data=data)
 
     def _from_run(
         self, source: str, key: str, kind: EventKind, attempt: Attempt, at: datetime, **data: Any

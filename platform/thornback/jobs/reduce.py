@@ -19,6 +19,7 @@ from thornback.jobs.events import EventKind, JobEvent
 from thornback.jobs.state import (
     END_OF_EPOCH,
     PHASE_PENDING,
+    PHASE_QUEUED,
     PHASE_RUNNING,
     PHASE_SCHEDULED,
     Artifact,
@@ -104,6 +105,14 @@ def _retried(job: JobState, event: JobEvent) -> JobState:
 
 def _started(job: JobState, event: JobEvent) -> JobState:
     return replace(job, mark=max(job.mark, _mark(event)), started_at=_earliest(job.started_at, event.at))
+
+
+def _parked(job: JobState, event: JobEvent) -> JobState:
+    following = event.data["attempt"] + 1
+    job = replace(job, mark=max(job.mark, Mark(following, 0, PHASE_QUEUED)))
+    if following <= job.parked:
+        return job
+    return replace(job, parked=following, parked_at=event.at)
 
 
 def _stage(job: JobState, event: JobEvent) -> JobState:
@@ -253,6 +262,7 @@ _FOLDS: Mapping[EventKind, Callable[[JobState, JobEvent], JobState]] = {
     EventKind.PENDING: _pending,
     EventKind.SCHEDULED: _scheduled,
     EventKind.STARTED: _started,
+    EventKind.PARKED: _parked,
     EventKind.STAGE: _stage,
     EventKind.PROGRESS: _progress,
     EventKind.DESCRIBED: _described,
@@ -269,4 +279,5 @@ _FOLDS: Mapping[EventKind, Callable[[JobState, JobEvent], JobState]] = {
     EventKind.CANCELLED: _cancelled,
     EventKind.ALERT: _unchanged,
     EventKind.DELETED: _unchanged,
+    EventKind.QUEUE: _unchanged,
 }

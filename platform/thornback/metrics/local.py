@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from thornback.access.changes import Change
 from thornback.jobs.events import JobEvent
-from thornback.jobs.queue import QueueChange
+from thornback.jobs.queue import PauseQueue, QueueChange, ResumeQueue
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.metrics.calls import OperationCall, ReceiveCall, RecordCall
@@ -124,6 +124,10 @@ class LocalRecorder(Recorder):
 
     async def administer(self, change: Change | QueueChange) -> bool:
         """See Recorder."""
+        if isinstance(change, PauseQueue | ResumeQueue):
+            call = OperationCall(run=lambda: self._writer.hold_queue(change))
+            done: bool = await asyncio.wrap_future(self._committer.operate(call))
+            return done
         return await self._operate(lambda: self._writer.administer(change))
 
     async def discard(self, delivery_id: int) -> None:

@@ -164,6 +164,10 @@ class Transaction:
         self.deleted.append(job_id)
         return Committed(events=_stream(new, {}))
 
+    def announce(self, event: JobEvent) -> Committed:
+        """An event of no job."""
+        return Committed(events=_stream(self._insert([event]), {}))
+
     def _insert(self, events: list[JobEvent]) -> list[tuple[int, JobEvent]]:
         if not events:
             return []

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from thornback.access.changes import Change
 from thornback.errors import InvalidInput
 from thornback.jobs.events import EventFactory, JobEvent
-from thornback.jobs.queue import PauseQueue, QueueChange, ResumeQueue
+from thornback.jobs.queue import PauseQueue, QueueChange
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.metrics.port import Created, NewJob, QueuePlace
 from thornback.store import versions
 from thornback.store.access import carry_out
-from thornback.store.admit import admit
+from thornback.store.admit import admit, clean_text
 from thornback.store.bulk import BulkWriter
 from thornback.store.columns import canonical_id
 from thornback.store.guard import store_errors
@@ -79,12 +79,17 @@ class StoreWriter:
         with self._transaction() as tx:
             discard(tx.connection, delivery_id)
 
-    def administer(self, change: Change | QueueChange) -> bool:
-        """Change users, keys or sessions, or hold the queue; False: there was nothing to do. Raises what it says."""
+    def administer(self, change: Change) -> bool:
+        """Change users, keys or sessions; False: there was nothing to do. Raises what it says."""
         with self._transaction() as tx:
-            if isinstance(change, PauseQueue | ResumeQueue):
-                return change_queue(change, tx.connection)
             return carry_out(change, tx.connection)
+
+    def hold_queue(self, change: QueueChange) -> tuple[bool, Committed]:
+        """Hold the queue or let it go, and the event that tells of it; False: it is so already."""
+        with self._transaction() as tx:
+            if not change_queue(change, tx.connection):
+                return False, Committed()
+            return True, tx.announce(_told(change))
 
     def create(self, new: NewJob) -> tuple[Created, Committed]:
         """Make a job, or find the one that an earlier call with the same id or Idempotency-Key made.
@@ -181,3 +186,9 @@ class StoreWriter:
         self._cache.put(tx.changed)
         for job_id in tx.deleted:
             self._cache.drop(job_id)
+
+
+def _told(change: QueueChange) -> JobEvent:
+    is_paused = isinstance(change, PauseQueue)
+    reason = clean_text(change.reason) if isinstance(change, PauseQueue) else ""
+    return EventFactory.queue(paused=is_paused, by=clean_text(change.by), at=change.at, reason=reason)

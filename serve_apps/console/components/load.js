@@ -47,13 +47,13 @@ export function useWork() {
 
 const SETTLE_MS = 600;
 
-/** Call `reload` after events of one of these kinds, and where the stream begins anew. */
-export function useEvents(store, kinds, reload) {
+/** Call `reload` after events of one of these kinds, and where the stream begins anew; several within `settleMs` are one. */
+export function useEvents(store, kinds, reload, settleMs = SETTLE_MS) {
   useEffect(() => {
     let timer = null;
     const soon = () => {
       clearTimeout(timer);
-      timer = setTimeout(reload, SETTLE_MS);
+      timer = setTimeout(reload, settleMs);
     };
     const taker = { take: (event) => kinds.includes(event.kind) && soon(), fresh: soon };
     store.takers.add(taker);

@@ -1,12 +1,12 @@
-// Says on every page that the queue is paused. Asked for once the first view stands, and again now and then: that
-// somebody holds the queue is no event of a job.
+// Says on every page that the queue is paused. Asked for once the first view stands, and again when the stream tells
+// that somebody holds it or lets it go.
 import { html, useEffect, useSource, useState } from "../dom.js";
 import { request } from "../api.js";
 import { dateTime } from "../format.js";
 import { hold as text } from "../strings-admin.js";
 import { useEvents, useLoad } from "./load.js";
 
-const AGAIN_MS = 20_000;
+const QUEUE = ["queue"];
 
 export function QueueBanner({ app }) {
   const { who, isOpen, isSignedIn } = useSource(app.session);
@@ -16,19 +16,12 @@ export function QueueBanner({ app }) {
 function Banner({ app, isAdmin }) {
   const { value, reload } = useLoad("hold", (signal) => request("GET", "../queue", { params: { limit: 0 }, signal, stays: true }));
   const [place, setPlace] = useState(() => location.hash);
-  useEvents(app.store, ["pending"], reload);
+  useEvents(app.store, QUEUE, reload, 0);
   useEffect(() => {
-    const timer = setInterval(() => document.hidden || reload(), AGAIN_MS);
-    const moved = () => {
-      setPlace(location.hash);
-      reload();
-    };
+    const moved = () => setPlace(location.hash);
     addEventListener("hashchange", moved);
-    return () => {
-      clearInterval(timer);
-      removeEventListener("hashchange", moved);
-    };
-  }, [reload]);
+    return () => removeEventListener("hashchange", moved);
+  }, []);
   const paused = value?.paused;
   if (!paused || /^#\/admin(\?part=queue)?$/.test(place)) return null; // there it stands in its own place
   const since = dateTime(paused.at);

@@ -8,18 +8,13 @@ import { admin, hold, queue as text } from "../../strings-admin.js";
 import { Failed, useEvents, useLoad, useWork } from "../load.js";
 
 const PATH = "../queue";
-const KINDS = [...MOVES, "prioritized"];
-const AGAIN_MS = 10_000; // that somebody else holds the queue is no event of a job
+const KINDS = [...MOVES, "prioritized", "queue"];
 
 export function Queue({ app }) {
   const { value, error, reload } = useLoad("queue", (signal) => request("GET", PATH, { signal }));
   const [answered, setAnswered] = useState(null);
   const work = useWork();
   useEvents(app.store, KINDS, reload);
-  useEffect(() => {
-    const timer = setInterval(() => document.hidden || reload(), AGAIN_MS);
-    return () => clearInterval(timer);
-  }, [reload]);
   useEffect(() => setAnswered(null), [value]);
   const ask = (path, body) => work.run(async () => setAnswered(await request("POST", `${PATH}/${path}`, { body: JSON.stringify(body) })));
   const prioritize = (id, priority) =>
