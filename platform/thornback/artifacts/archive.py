@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import tarfile
+import zlib
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -12,6 +14,9 @@ from thornback.errors import FetchFailed
 
 MAX_MEMBERS = 100_000
 MAX_BYTES = 20 << 30
+
+# What tarfile and the packers beneath it raise for broken bytes; its own errors cover only a part of it.
+_BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, OverflowError, RecursionError)
 
 
 def take_member(archive: Path, pattern: str, to: Path, *, max_bytes: int = MAX_BYTES) -> str:
@@ -39,7 +44,7 @@ def take_member(archive: Path, pattern: str, to: Path, *, max_bytes: int = MAX_B
             with source, partial.open("wb") as target:
                 _copy(source, target, member.size)
         partial.replace(to)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except _BROKEN as error:
         raise FetchFailed(f"the archive cannot be read: {error}") from error
     finally:
         partial.unlink(missing_ok=True)

@@ -52,7 +52,8 @@ class FrameFolder:
     ) -> FrameSet:
         """Store a dataset; `dataset.json` comes last, so that it shows when it is whole.
 
-        What lies there already stays as it is where it is of the same pictures: people may have changed it.
+        What lies there already stays as it is where it is of the same pictures, or was approved: people may have
+        changed it.
 
         Args:
             frames: kept and dropped, in the order of the video.
@@ -66,7 +67,7 @@ class FrameFolder:
         records = _in_parallel(lambda frame: described(frame, for_review=for_review), frames)
         made = assembled(origin, records, sealed=not for_review)
         before = self._found()
-        if before is not None and before.is_of(made):
+        if before is not None and (before.is_of(made) or (for_review and before.is_approved_for(made.job_id))):
             return before
         _in_parallel(lambda pair: self._store(*pair), list(zip(frames, records, strict=True)), tell)
         self._place_of(INDEX).write_bytes(_encoded(made))
@@ -84,6 +85,13 @@ class FrameFolder:
     def edit(self, edits: Mapping[str, FrameEdit], *, revision: int) -> FrameSet:
         """Change captions, drop frames and take them back. Raises what `FrameSet.edited` raises, and NotFound."""
         return self._change(lambda frames: frames.edited(edits, revision=revision))
+
+    def approve(self, *, revision: int | None = None) -> FrameSet:
+        """Let nobody change it any more, as it is or as it was when `revision` was read. May be repeated.
+
+        Raises Conflict where it was changed meanwhile, and NotFound.
+        """
+        return self._change(lambda frames: frames.approved(revision=revision))
 
     def seal(self) -> FrameSet:
         """End the review: nothing changes any more, and images/ and captions/ hold what is trained on, no more.

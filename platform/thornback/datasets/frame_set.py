@@ -105,7 +105,7 @@ class FrameSet(BaseModel):
     format: Literal[1] = 1
     job_id: str
     revision: int = Field(default=1, description="Grows with every change; a change names the one it was made on.")
-    sealed: bool = Field(default=False, description="The training has it: nothing changes any more.")
+    sealed: bool = Field(default=False, description="Approved, or made without a review: nothing changes any more.")
     settled: bool = Field(default=False, description="images/ and captions/ hold what is trained on, and no more.")
     created_at: datetime
     trigger_word: str
@@ -134,6 +134,10 @@ class FrameSet(BaseModel):
         """The frame of this id."""
         return next((frame for frame in self.frames if frame.id == id), None)
 
+    def is_approved_for(self, job_id: str) -> bool:
+        """True where it is what this job trains on, and nothing else."""
+        return self.sealed and self.job_id == job_id
+
     def is_of(self, other: Self) -> bool:
         """True where both are of the same pictures, whatever people have changed since."""
         return self.job_id == other.job_id and _pictures(self) == _pictures(other)
@@ -160,9 +164,17 @@ class FrameSet(BaseModel):
             raise InvalidInput.field("frames", "no frame would be left to train on; cancel the job instead")
         return self.model_copy(update={"frames": frames, "revision": self.revision + 1})
 
+    def approved(self, *, revision: int | None) -> Self:
+        """The dataset as nobody can change it any more. Raises Conflict where `revision` is not the present one."""
+        if revision not in (None, self.revision):
+            raise Conflict(
+                f"the dataset is of revision {self.revision} by now; look at it again", revision=self.revision
+            )
+        return self.model_copy(update={"sealed": True})
+
     def _check(self, revision: int) -> None:
         if self.sealed:
-            raise Conflict("the training has this dataset already; nothing in it changes any more")
+            raise Conflict("this dataset was approved; nothing in it changes any more")
         if revision != self.revision:
             raise Conflict(
                 f"revision {revision} was changed meanwhile; read the dataset again, now of revision {self.revision}",

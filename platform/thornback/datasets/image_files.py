@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Protocol
 
@@ -75,7 +74,7 @@ class ZipFiles:
                 content = member.read(MAX_FILE_BYTES + 1)
         except KeyError:
             raise DataError(f"the ZIP has no member {name}") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        except image_zip.BROKEN as error:
             raise DataError(f"this member of the ZIP is broken: {error}") from error
         if len(content) > MAX_FILE_BYTES:
             raise DataError(f"it has more than {MAX_FILE_BYTES} bytes")

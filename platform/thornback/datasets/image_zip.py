@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import posixpath
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path, PurePosixPath
 
 from thornback.artifacts.files import CHUNK_BYTES
@@ -19,7 +23,23 @@ PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", 
 CAPTION = ".txt"
 MAX_BYTES = 2 << 30  # of a ZIP, and of all that it holds
 MAX_MEMBERS = 20_000
+MAX_DIRECTORY_BYTES = 4 << 20  # 200 for each of so many members
 MAX_CAPTION_BYTES = 100_000
+
+# What zipfile and the packers beneath it raise for broken bytes.
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    IndexError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
 
 _SHOWN = 3  # broken members that a message names
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same pictures make the same bytes
@@ -45,6 +65,31 @@ class Entry:
     content: bytes
 
 
+class _Source(FileIO):
+    """A file of which no piece is read at once that is larger than a table of contents may be."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.is_open = False  # the table has been read
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As FileIO. Raises BadZipFile."""
+        if not self.is_open and size is not None and size > MAX_DIRECTORY_BYTES:
+            raise zipfile.BadZipFile(f"its table of contents has more than {MAX_DIRECTORY_BYTES} bytes")
+        return super().read(size) or b""
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A ZIP whose table of contents is small: zipfile reads it whole, and makes an object of each line of it.
+
+    Raises what stands in BROKEN.
+    """
+    with _Source(path) as source, zipfile.ZipFile(source) as archive:
+        source.is_open = True
+        yield archive
+
+
 def check_zip(path: Path, *, max_bytes: int = MAX_BYTES) -> ZipReport:
     """Read every picture and caption of a ZIP.
 
@@ -56,10 +101,10 @@ def check_zip(path: Path, *, max_bytes: int = MAX_BYTES) -> ZipReport:
     if size > max_bytes:
         raise DataError(f"the ZIP has {size} bytes; at most {max_bytes} are taken")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             members = _members(archive, size, max_bytes)
             images, captions = _check_members(archive, members)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError) as error:
+    except BROKEN as error:
         raise DataError(f"the ZIP cannot be read: {error}") from error
     return ZipReport(images=images, captions=captions, size_bytes=size, sha256=digest(path))
 
@@ -71,9 +116,9 @@ def check_names(path: Path, *, max_bytes: int = MAX_BYTES) -> None:
         DataError: no ZIP, too large unpacked, or a member that tries to lie outside or claims what it is not.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             _members(archive, path.stat().st_size, max_bytes)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+    except BROKEN as error:
         raise DataError(f"the ZIP cannot be read: {error}") from error
 
 

@@ -6,17 +6,17 @@ approved, split, start and duration. It knows nothing of what the audio files ho
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from thornback.artifacts.files import Location, locate, parent
 from thornback.datasets.clips import AUDIO_SUFFIXES, Clip, Listing
+from thornback.datasets.manifest_table import BROKEN, Row, Table, read_csv, read_jsonl, read_parquet
 from thornback.errors import DataError, InvalidInput
+
+MAX_CELL_CHARS = 4096  # of a path or a label; file systems take no more
 
 _TRUE = frozenset({"true", "1", "1.0", "yes", "y", "t"})
 _FALSE = frozenset({"false", "0", "0.0", "no", "n", "f"})
@@ -30,8 +30,6 @@ _SPLITS: Mapping[str, str] = {
     "test": "test",
     "eval": "test",
 }
-
-Row = Mapping[str, Any]
 
 
 def list_clips(path: str) -> Listing:
@@ -81,7 +79,7 @@ def _list_manifest(path: str, place: Location) -> Listing:
         raise DataError.field("data", f"{path} is neither a folder nor one of {', '.join(_READERS)}")
     try:
         columns, rows = reader(place)
-    except (UnicodeDecodeError, ValueError, OSError, csv.Error) as error:  # pyarrow's errors are ValueErrors
+    except BROKEN as error:
         raise DataError.field("data", f"{path} cannot be read: {error}") from error
     for column in ("path", "label"):
         if column not in columns:
@@ -99,10 +97,10 @@ def _clip(manifest: str, number: int, row: Row) -> Clip:
     def read(column: str, parse: Callable[[Any], Any]) -> Any:
         try:
             return None if _is_missing(row.get(column)) else parse(row[column])
-        except ValueError as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError.field("data", f"{manifest}, row {number}, column {column!r}: {error}") from None
 
-    path, label = read("path", str), read("label", str)
+    path, label = read("path", _text), read("label", _text)
     if path is None or label is None:
         raise DataError.field("data", f"{manifest}, row {number}: path and label must not be empty")
     return Clip(
@@ -114,6 +112,13 @@ def _clip(manifest: str, number: int, row: Row) -> Clip:
         start=read("start", _seconds) or 0.0,
         duration=read("duration", _seconds) or None,
     )
+
+
+def _text(value: Any) -> str:
+    text = str(value)
+    if len(text) > MAX_CELL_CHARS or "\0" in text:
+        raise ValueError(f"it has more than {MAX_CELL_CHARS} characters, or a NUL")
+    return text
 
 
 def _is_missing(value: Any) -> bool:
@@ -148,33 +153,8 @@ def _split(value: Any) -> str:
     return split
 
 
-def _read_csv(place: Location) -> tuple[set[str], Iterable[Row]]:
-    reader = csv.DictReader(io.StringIO(place.read_bytes().decode("utf-8-sig")))
-    return set(reader.fieldnames or ()), list(reader)
-
-
-def _read_jsonl(place: Location) -> tuple[set[str], Iterable[Row]]:
-    rows = []
-    for number, line in enumerate(place.read_bytes().decode("utf-8-sig").splitlines(), start=1):
-        if not line.strip():
-            continue
-        row = json.loads(line)
-        if not isinstance(row, dict):
-            raise ValueError(f"line {number} is no JSON object")  # noqa: TRY004 - what a file holds is a value
-        rows.append(row)
-    return {column for row in rows for column in row}, rows
-
-
-def _read_parquet(place: Location) -> tuple[set[str], Iterable[Row]]:
-    import pyarrow.parquet as pq  # 0.1 s that only this format needs
-
-    with place.fs.open_input_file(place.path) as file:
-        table = pq.read_table(file)
-    return set(table.column_names), table.to_pylist()
-
-
-_READERS: Mapping[str, Callable[[Location], tuple[set[str], Iterable[Row]]]] = {
-    ".csv": _read_csv,
-    ".jsonl": _read_jsonl,
-    ".parquet": _read_parquet,
+_READERS: Mapping[str, Callable[[Location], Table]] = {
+    ".csv": read_csv,
+    ".jsonl": read_jsonl,
+    ".parquet": read_parquet,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import posixpath
+import sys
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +22,12 @@ from thornback.artifacts.files import Location, locate
 from thornback.datasets.clips import Clip
 from thornback.errors import NotFound
 
+MAX_SAMPLES = 1 << 27  # of one clip, over all channels: 512 MB as float32
+MAX_RATIO = 1_000_000
+"""Greatest number in the ratio of two sample rates; the filter between them has twenty times as many taps."""
+
+_BLOCK_FRAMES = 1 << 16
+
 
 class BrokenClip(Exception):
     """This one clip cannot be used; the message says why. It ends no run by itself."""
@@ -32,6 +39,10 @@ class Header:
 
     sample_rate: int  # Hz
     frames: int
+
+
+# ValueError: a NUL in a path. MemoryError: what libsndfile asks for by a header that lies.
+_BROKEN = (soundfile.LibsndfileError, OSError, NotFound, EOFError, ValueError, OverflowError, MemoryError)
 
 
 class ClipSource:
@@ -49,7 +60,7 @@ class ClipSource:
         try:
             with self._open(path, whole=False) as file, soundfile.SoundFile(file) as sound:
                 return Header(sound.samplerate, sound.frames)
-        except (soundfile.LibsndfileError, OSError, NotFound, EOFError) as error:
+        except _BROKEN as error:
             raise BrokenClip(_reason(error)) from None
 
     def read(self, clip: Clip, sample_rate: int) -> NDArray[np.float32]:
@@ -62,9 +73,8 @@ class ClipSource:
             with self._open(clip.path, whole=True) as file, soundfile.SoundFile(file) as sound:
                 rate = sound.samplerate
                 sound.seek(min(sound.frames, round(clip.start * rate)))
-                frames = -1 if clip.duration is None else round(clip.duration * rate)
-                wave = sound.read(frames, dtype="float32", always_2d=True).mean(axis=1, dtype=np.float32)
-        except (soundfile.LibsndfileError, OSError, NotFound, EOFError) as error:
+                wave = _mono(sound, None if clip.duration is None else round(clip.duration * rate))
+        except _BROKEN as error:
             raise BrokenClip(_reason(error)) from None
         if not len(wave):
             raise BrokenClip("it holds no samples")
@@ -82,19 +92,49 @@ class ClipSource:
         return stream
 
     def _locate(self, path: str) -> Location:
+        if "://" in path:
+            self._check_server(path)
         if "://" in path or path.startswith("/"):
             return locate(path)
         if self._place is None:
             self._place = locate(self._root)
         return self._place.at(posixpath.normpath(posixpath.join(self._place.path, path)))
 
+    def _check_server(self, path: str) -> None:
+        """A row of a manifest leads to no other S3 server than the manifest itself, and brings no key along."""
+        host, _, query = path.partition("://")[2].partition("?")
+        if "@" in host.partition("/")[0] or query not in ("", self._root.partition("?")[2]):
+            raise BrokenClip("it names an S3 server or a key of its own; only the manifest's own are used")
+
 
 def resample(wave: NDArray[np.float32], rate: int, target: int) -> NDArray[np.float32]:
-    """[samples] at `rate` Hz -> [ceil(samples * target / rate)] at `target` Hz."""
+    """[samples] at `rate` Hz -> [ceil(samples * target / rate)] at `target` Hz.
+
+    Raises:
+        BrokenClip: the rates have no ratio of small numbers, or too many samples would come of it.
+    """
     from scipy.signal import resample_poly  # 0.8 s that datasets at their own rate do not need
 
     common = math.gcd(rate, target)
+    if max(rate, target) // common > MAX_RATIO or len(wave) * target > MAX_SAMPLES * rate:
+        raise BrokenClip(f"{len(wave)} samples at {rate} Hz cannot be made into ones at {target} Hz")
     return np.asarray(resample_poly(wave, target // common, rate // common), dtype=np.float32)
+
+
+def _mono(sound: soundfile.SoundFile, frames: int | None) -> NDArray[np.float32]:
+    """At most `frames` from where the file stands, or all; [samples].
+
+    In blocks: a header may promise any number, and memory is to be taken for what comes.
+    """
+    parts: list[NDArray[np.float32]] = []
+    left = sys.maxsize if frames is None else frames
+    taken = 0
+    while left > 0 and len(block := sound.read(min(left, _BLOCK_FRAMES), dtype="float32", always_2d=True)):
+        parts.append(block.mean(axis=1, dtype=np.float32))
+        left, taken = left - len(block), taken + block.size
+        if taken > MAX_SAMPLES:
+            raise BrokenClip(f"it has more than {MAX_SAMPLES} samples; give start and duration in a manifest")
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def _reason(error: Exception) -> str:
