@@ -79,6 +79,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", f"{_JOBS}/{{job_id}}/approve"): _OF_JOB,
     ("GET", f"{_JOBS}/{{job_id}}/items"): WATCH,
     ("GET", f"{_JOBS}/{{job_id}}/metrics"): WATCH,
+    ("GET", f"{_JOBS}/{{job_id}}/progress"): WATCH,
     ("GET", f"{_JOBS}/{{job_id}}/logs"): WATCH,
     ("GET", f"{_JOBS}/{{job_id}}/logs/lines"): WATCH,
     ("GET", f"{_JOBS}/{{job_id}}/logs/search"): WATCH,

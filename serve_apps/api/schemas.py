@@ -168,6 +168,24 @@ class MetricList(Wire):
 
     job_id: str
     metrics: list[MetricOut]
+    thinned: bool = Field(default=False, description="With `most`: there are more rows than these.")
+
+
+class ProgressPointOut(Wire):
+    """How far a job was, and who said so."""
+
+    event_id: int
+    timestamp: datetime
+    percent: float = Field(description="0 to 100, as it was told; a later attempt may begin again.")
+    origin: str = Field(description="`reported` by the run, `parsed` from its log, or `estimated` from the time.")
+    attempt: int
+
+
+class ProgressList(Wire):
+    """Points in the order in which they were told."""
+
+    job_id: str
+    points: list[ProgressPointOut]
 
 
 class Deleting(Wire):

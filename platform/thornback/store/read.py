@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,7 +16,6 @@ from thornback.jobs.queue import QueueHold
 from thornback.jobs.state import PHASE_SCHEDULED, JobState
 from thornback.jobs.versions import ModelVersion
 from thornback.metrics.port import QueuePlace, StreamEvent
-from thornback.store.admit import clean_text
 from thornback.store.columns import canonical_id
 from thornback.store.durations import read_durations, read_own_runs
 from thornback.store.guard import store_errors
@@ -29,12 +28,14 @@ from thornback.store.inbox import (
     read_newest_delivery,
 )
 from thornback.store.items import read_item_counts, read_items, read_open_orders, read_order
+from thornback.store.metric_rows import METRIC_ROW, Level, metric_row, rows_of, values_of
 from thornback.store.page import JobPage, JobQuery, JobRow, Order, conditions
 from thornback.store.queue import read_hold, waiting_jobs
-from thornback.store.rows import LOG_FIELDS, METRIC_COLUMNS, LogChunk, MetricRow, join_values
+from thornback.store.rows import LOG_FIELDS, LogChunk, MetricRow
 from thornback.store.state_codec import decode_state
 from thornback.store.tables import JobEventRow, JobLog, TrainingJob, TrainingMetric
 from thornback.store.teams import read_teams_of
+from thornback.store.thinned import read_drawn
 from thornback.store.versions import read_kept_versions
 
 __all__ = ["DeliveryPage", "DeliveryRow", "JobPage", "JobQuery", "JobRow", "LogChunk", "MetricRow", "StoreReader"]
@@ -45,15 +46,6 @@ _metrics = TrainingMetric.__table__  # type: ignore[attr-defined]
 _logs = JobLog.__table__  # type: ignore[attr-defined]
 
 _JOB_ROW = (_jobs.c.id, _jobs.c.state, _jobs.c.queue_position, _jobs.c.queue_reason)
-_METRIC_ROW = (
-    _metrics.c.event_id,
-    _metrics.c.epoch,
-    _metrics.c.batch,
-    _metrics.c.phase,
-    _metrics.c.timestamp,
-    _metrics.c.extra,
-    *(_metrics.c[name] for name in METRIC_COLUMNS),
-)
 _LOG_ROW = tuple(_logs.c[name] for name in LOG_FIELDS)
 
 
@@ -135,7 +127,7 @@ class StoreReader:
         job_id: str,
         *,
         limit: int = 1000,
-        level: Literal["epoch", "step", "all"] = "epoch",
+        level: Level = "epoch",
         phase: str | None = None,
         after_id: int | None = None,
     ) -> list[MetricRow]:
@@ -149,17 +141,34 @@ class StoreReader:
             after_id: `MetricRow.id` of the last row that the caller has.
         """
         known = _known(job_id)
-        statement = sa.select(*_METRIC_ROW).where(_metrics.c.training_job_id == known).limit(_bounded(limit))
-        if level != "all":
-            batch = _metrics.c.batch
-            statement = statement.where(batch.is_(None) if level == "epoch" else batch.is_not(None))
-        if phase is not None:
-            statement = statement.where(_metrics.c.phase == clean_text(phase))
+        statement = sa.select(*METRIC_ROW).where(*rows_of(known, level=level, phase=phase)).limit(_bounded(limit))
         with self._snapshot() as connection:
             rows = _window(connection, statement, _metrics.c.event_id, after_id)
             if not rows:
                 _must_exist(connection, known)
-        return [_metric_row(known, row) for row in rows]
+        return [metric_row(known, row) for row in rows]
+
+    def drawn_metrics(
+        self,
+        job_id: str,
+        *,
+        most: int,
+        level: Level = "epoch",
+        phase: str | None = None,
+        after_id: int | None = None,
+        before_id: int | None = None,
+    ) -> tuple[list[MetricRow], bool]:
+        """At most `most` rows that draw the same curves as all between two events; True where there are more.
+
+        Raises JobNotFound. See `thinned.thin` for which rows stay.
+        """
+        known = _known(job_id)
+        span = _bounded(after_id or 0), 2**63 - 1 if before_id is None else _bounded(before_id)
+        with self._snapshot() as connection:
+            rows, is_thinned = read_drawn(connection, known, most=most, level=level, phase=phase, span=span)
+            if not rows:
+                _must_exist(connection, known)
+        return rows, is_thinned
 
     def logs(self, job_id: str, *, after: int = 0, limit: int = 1000, tail: int | None = None) -> list[LogChunk]:
         """Log chunks in ascending order. Raises JobNotFound.
@@ -315,8 +324,8 @@ _EVENTS = sa.select(
     _events.c.data,
     _events.c.at,
     _metrics.c.event_id.label("metric"),
-    *_METRIC_ROW[1:4],
-    *_METRIC_ROW[5:],
+    *METRIC_ROW[1:4],
+    *METRIC_ROW[5:],
     _logs.c.event_id.label("log"),
     *_LOG_ROW,
 ).select_from(
@@ -370,22 +379,6 @@ def _job_row(row: Any) -> JobRow:
     )
 
 
-def _values(row: Any) -> dict[str, float | None]:
-    return join_values([getattr(row, name) for name in METRIC_COLUMNS], row.extra)
-
-
-def _metric_row(job_id: str, row: Any) -> MetricRow:
-    return MetricRow(
-        id=row.event_id,
-        job_id=job_id,
-        epoch=row.epoch,
-        batch=row.batch,
-        phase=row.phase or "",
-        values=_values(row),
-        at=row.timestamp,
-    )
-
-
 def _log_chunk(job_id: str, row: Any) -> LogChunk:
     return LogChunk(
         id=row.event_id,
@@ -426,7 +419,7 @@ def _cut(chunk: LogChunk, lines: tuple[str, ...]) -> LogChunk:
 def _stream_event(row: Any) -> StreamEvent:
     data = row.data or {}
     if row.metric is not None:
-        data = {**data, "epoch": row.epoch, "batch": row.batch, "phase": row.phase, "values": _values(row)}
+        data = {**data, "epoch": row.epoch, "batch": row.batch, "phase": row.phase, "values": values_of(row)}
     elif row.log is not None:
         data = {**data, **{name: getattr(row, name) for name in LOG_FIELDS}}
     return StreamEvent(id=row.id, job_id=row.job_id, kind=EventKind(row.kind), data=data, at=row.at)
