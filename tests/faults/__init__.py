@@ -1,0 +1,1 @@
+"""Real processes killed at random moments, and what must be true afterwards."""
