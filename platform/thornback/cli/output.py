@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from thornback.cli.harmless import SafeConsole, harmless_json
 from thornback.errors import ThornbackError
 
 # A pipe has no width; tables are not to be cut there as if it were a small terminal.
@@ -45,7 +46,8 @@ class Output:
 
     def line(self, value: Any) -> None:
         """One JSON value on one line of stdout."""
-        sys.stdout.write(orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z).decode() + "\n")
+        text = orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z).decode()
+        sys.stdout.write(harmless_json(text) + "\n")
         sys.stdout.flush()
 
     def note(self, text: str | Text, *, style: str = "") -> None:
@@ -71,7 +73,7 @@ def output_of(ctx: typer.Context) -> Output:
 
 
 def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False)
+    console = SafeConsole(stderr=stderr, highlight=False)
     if not console.is_terminal and console.width == 80:
         console.width = _PIPE_WIDTH
     return console

@@ -12,6 +12,7 @@ from rich.live import Live
 
 from thornback.cli.exits import Exit, exit_of_job
 from thornback.cli.format import short_id
+from thornback.cli.harmless import harmless
 from thornback.cli.options import Json, LastJobId, Url, connect, find_job
 from thornback.cli.output import Output, output_of
 from thornback.cli.view import JobView, epoch_line
@@ -64,7 +65,7 @@ def logs(
                 output.line(chunk)
             else:
                 for line in chunk.lines:
-                    typer.echo(line)
+                    typer.echo(harmless(line))
 
 
 def follow_job(client: Client, job_id: str, output: Output, *, log: bool | None = None) -> Exit:

@@ -1,4 +1,4 @@
-"""Everything that reads a file or a text of a stranger: a good sample, how it is read, and the errors that it may raise.
+"""Everything that reads what a stranger wrote: a good sample, how it is read, and the errors that it may raise.
 
 A new reader gets a line here; the fuzzers and the figure run over all of them.
 """
@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from thornback.access.tickets import read_ticket
 from thornback.access.tokens import read_token
 from thornback.artifacts.archive import take_member
 from thornback.artifacts.content_type import settle
+from thornback.artifacts.files import locate
 from thornback.artifacts.safetensors import read_header
 from thornback.cli.spec_file import assign, read_spec
 from thornback.datasets import image_zip, pictures
@@ -121,8 +123,10 @@ def _read_audio(path: Path) -> None:
 
 def _read_picture(path: Path) -> None:
     content = path.read_bytes()
-    for read in (pictures.check, pictures.upright_size, pictures.to_jpeg, lambda it: pictures.thumbnail(it, 16)):
-        read(content)
+    pictures.check(content)
+    pictures.upright_size(content)
+    pictures.to_jpeg(content)
+    pictures.thumbnail(content, 16)
 
 
 def _read_captions(path: Path) -> None:
@@ -130,13 +134,7 @@ def _read_captions(path: Path) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "a.png").write_bytes(picture(size=(8, 8)))
     (folder / "metadata.jsonl").write_bytes(path.read_bytes())
-    look(FolderFiles(_place(folder)), source="a folder")
-
-
-def _place(folder: Path) -> Any:
-    from thornback.artifacts.files import locate
-
-    return locate(str(folder))
+    look(FolderFiles(locate(str(folder))), source="a folder")
 
 
 def _read_webhook(path: Path) -> None:
@@ -182,7 +180,7 @@ def _json_of(value: Any) -> Callable[[], bytes]:
     return lambda: json.dumps(value).encode()
 
 
-_NOW = __import__("datetime").datetime(2026, 1, 1, tzinfo=__import__("datetime").UTC)
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _CSV = b"path,label,snr_db,approved,split,start,duration\r\na.wav,a,1,yes,train,0,1\r\nb.wav,b,,no,val,,\r\n"
 _JSONL = b'{"path": "a.wav", "label": "a", "start": 0.5}\n{"path": "b.wav", "label": "b", "approved": true}\n'
 _SPEC = b"job_name: x\nconfig:\n  epochs: 3\n  learning_rate: 1e-3\ntags: {a: b, list: [1, 2]}\n"
@@ -197,9 +195,7 @@ READERS: Mapping[str, Reader] = {
     "tar.xz": Reader(make=lambda: _tar("w:xz"), read=_read_tar, raises=(FetchFailed,)),
     "csv": Reader(make=lambda: _CSV, read=lambda path: list_clips(str(path)), raises=(DataError,), suffix=".csv"),
     "jsonl": Reader(make=lambda: _JSONL, read=lambda path: list_clips(str(path)), raises=(DataError,), suffix=".jsonl"),
-    "parquet": Reader(
-        make=_parquet, read=lambda path: list_clips(str(path)), raises=(DataError,), suffix=".parquet"
-    ),
+    "parquet": Reader(make=_parquet, read=lambda path: list_clips(str(path)), raises=(DataError,), suffix=".parquet"),
     "captions": Reader(make=_json_of({"file_name": "a.png", "text": "x"}), read=_read_captions, raises=(DataError,)),
     **{
         f"audio, {format}": Reader(
@@ -220,9 +216,7 @@ READERS: Mapping[str, Reader] = {
     "safetensors": Reader(make=_safetensors, read=read_header, raises=(InvalidInput,)),
     "lora": Reader(make=_safetensors, read=inspect, raises=(InvalidInput,)),
     "specification": Reader(make=lambda: _SPEC, read=read_spec, raises=(InvalidInput,)),
-    "training log": Reader(
-        make=lambda: _LOG, read=lambda path: list(parse(path.read_text("latin-1"))), raises=()
-    ),
+    "training log": Reader(make=lambda: _LOG, read=lambda path: list(parse(path.read_text("latin-1"))), raises=()),
     "webhook": Reader(make=_json_of({"id": "x" * 90, "status": "succeeded"}), read=_read_webhook, raises=()),
     "jwks": Reader(
         make=_json_of({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "A" * 43}]}),

@@ -9,12 +9,17 @@ from hypothesis import strategies as st
 from tests.contracts.hostile.bytes_made import broken
 from tests.contracts.hostile.readers import READERS, refused, sample
 
+# Pillow warns of broken EXIF data in pictures that it reads all the same.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
-def fuzz(name: str, examples: int) -> int:
-    """Read so many broken files; returns how many were refused."""
+
+def fuzz(name: str, examples: int, *, same: bool) -> int:
+    """Read so many broken files, the same ones each time or not; returns how many were refused."""
     count = 0
 
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples, deadline=None, database=None, derandomize=same, suppress_health_check=list(HealthCheck)
+    )
     @given(st.data())
     def run(data: st.DataObject) -> None:
         nonlocal count
@@ -31,12 +36,12 @@ def test_a_good_sample_is_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", READERS)
 def test_broken_ones(name: str) -> None:
-    found = fuzz(name, 25)
+    found = fuzz(name, 25, same=True)
     assert found or not READERS[name].raises
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_many_broken_ones(name: str) -> None:
-    found = fuzz(name, 2000)
+    found = fuzz(name, 500, same=False)
     assert found or not READERS[name].raises
