@@ -15,12 +15,14 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from thornback.access.audit import SYSTEM
 from thornback.access.changes import Change
 from thornback.errors import BackendError, ThornbackError, Unavailable
 from thornback.jobs.events import JobEvent
 from thornback.jobs.queue import QueueChange
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
+from thornback.jobs.webhook_changes import WebhookChange
 from thornback.log import configure_logging
 from thornback.metrics.gather import Gatherer
 from thornback.metrics.port import (
@@ -36,6 +38,7 @@ from thornback.metrics.port import (
     Speaker,
 )
 from thornback.settings import Settings
+from thornback.spend.quotas import QuotaChange
 
 METRICS_ACTOR = "thornback-metrics"
 
@@ -104,9 +107,9 @@ class MetricsActor:
             return error
 
     @ray.method(concurrency_group="write")
-    async def administer(self, change: Change | QueueChange) -> bool:
+    async def administer(self, change: Change | QueueChange | WebhookChange | QuotaChange, *, by: str = SYSTEM) -> bool:
         """See Recorder."""
-        return await self._recorder.administer(change)
+        return await self._recorder.administer(change, by=by)
 
     @ray.method(concurrency_group="write")
     async def discard(self, delivery_id: int) -> None:
@@ -144,9 +147,9 @@ class MetricsActor:
         await self._recorder.note_version(user=user, model=model, version=version, notes=notes)
 
     @ray.method(concurrency_group="write")
-    async def delete_version(self, user: str, model: str, version: int) -> None:
+    async def delete_version(self, user: str, model: str, version: int, by: str | None) -> None:
         """See Recorder."""
-        await self._recorder.delete_version(user=user, model=model, version=version)
+        await self._recorder.delete_version(user=user, model=model, version=version, by=by)
 
     @ray.method(concurrency_group="poll")
     async def poll(self, cursor: int, timeout_s: float, limit: int) -> Page:
@@ -244,9 +247,9 @@ class ActorRecorder(Recorder):
         answers: list[Receipt | ThornbackError] = await self._call(lambda actor: actor.receive.remote(calls), CALL_S)
         return answers
 
-    async def administer(self, change: Change | QueueChange) -> bool:
+    async def administer(self, change: Change | QueueChange | WebhookChange | QuotaChange, *, by: str = SYSTEM) -> bool:
         """See Recorder."""
-        done: bool = await self._call(lambda actor: actor.administer.remote(change), CALL_S)
+        done: bool = await self._call(lambda actor: actor.administer.remote(change, by=by), CALL_S)
         return done
 
     async def discard(self, delivery_id: int) -> None:
@@ -289,9 +292,9 @@ class ActorRecorder(Recorder):
         """See Recorder."""
         await self._call(lambda actor: actor.note_version.remote(user, model, version, notes), CALL_S)
 
-    async def delete_version(self, *, user: str, model: str, version: int) -> None:
+    async def delete_version(self, *, user: str, model: str, version: int, by: str | None = None) -> None:
         """See Recorder."""
-        await self._call(lambda actor: actor.delete_version.remote(user, model, version), CALL_S)
+        await self._call(lambda actor: actor.delete_version.remote(user, model, version, by), CALL_S)
 
     async def health(self) -> RecorderHealth:
         """See Recorder."""

@@ -6,16 +6,19 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Engine
 
+from thornback.access.audit import SYSTEM
 from thornback.access.changes import Change
 from thornback.jobs.events import JobEvent
 from thornback.jobs.queue import PauseQueue, QueueChange, ResumeQueue
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
+from thornback.jobs.webhook_changes import WebhookChange
 from thornback.metrics.calls import OperationCall, ReceiveCall, RecordCall
 from thornback.metrics.committer import Committer
 from thornback.metrics.feed import Feed
@@ -36,8 +39,10 @@ from thornback.metrics.probe import DatabaseProbe
 from thornback.metrics.standing import Standing
 from thornback.metrics.waiters import Waiters
 from thornback.settings import Settings
+from thornback.spend.quotas import QuotaChange
 from thornback.store.admit import admit
 from thornback.store.engine import open_engine
+from thornback.store.money import Money
 from thornback.store.read import StoreReader
 from thornback.store.write import Arrival, Committed, StoreWriter
 
@@ -78,7 +83,11 @@ class LocalRecorder(Recorder):
         """A recorder on the database of the settings; it is not touched before `start`."""
         engines = open_engine(settings.database_url, writer=True), open_engine(settings.database_url)
         recorder = cls(
-            StoreWriter(engines[0], keep_deliveries=timedelta(days=settings.webhook_keep_days)),
+            StoreWriter(
+                engines[0],
+                keep_deliveries=timedelta(days=settings.webhook_keep_days),
+                money=Money.of(settings),
+            ),
             StoreReader(engines[1]),
             commit_rows=settings.commit_rows,
             buffer_events=settings.buffer_events,
@@ -111,7 +120,7 @@ class LocalRecorder(Recorder):
         def run() -> tuple[Created, Committed]:
             created, committed = self._writer.create(new)
             # A create that is run again after its answer was lost finds its own job: to the caller it is new.
-            return Created(job=created.job, is_new=created.job.id == new.job_id), committed
+            return replace(created, is_new=created.job.id == new.job_id), committed
 
         call = OperationCall(run=run, job_ids=(new.job_id,))
         created: Created = await asyncio.wrap_future(self._committer.operate(call))
@@ -122,13 +131,13 @@ class LocalRecorder(Recorder):
         call = ReceiveCall(arrival=Arrival(delivery=delivery, events=events, new=new))
         return await asyncio.wrap_future(self._committer.receive(call))
 
-    async def administer(self, change: Change | QueueChange) -> bool:
+    async def administer(self, change: Change | QueueChange | WebhookChange | QuotaChange, *, by: str = SYSTEM) -> bool:
         """See Recorder."""
         if isinstance(change, PauseQueue | ResumeQueue):
             call = OperationCall(run=lambda: self._writer.hold_queue(change))
             done: bool = await asyncio.wrap_future(self._committer.operate(call))
             return done
-        return await self._operate(lambda: self._writer.administer(change))
+        return await self._operate(lambda: self._writer.administer(change, by=by))
 
     async def discard(self, delivery_id: int) -> None:
         """See Recorder."""
@@ -169,9 +178,9 @@ class LocalRecorder(Recorder):
         """See Recorder."""
         await self._operate(lambda: self._writer.note_version(user=user, model=model, version=version, notes=notes))
 
-    async def delete_version(self, *, user: str, model: str, version: int) -> None:
+    async def delete_version(self, *, user: str, model: str, version: int, by: str | None = None) -> None:
         """See Recorder."""
-        await self._operate(lambda: self._writer.delete_version(user=user, model=model, version=version))
+        await self._operate(lambda: self._writer.delete_version(user=user, model=model, version=version, by=by))
 
     async def poll(self, cursor: int, *, timeout_s: float, limit: int = 1000) -> Page:
         """See Recorder."""

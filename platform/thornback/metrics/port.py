@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from thornback.access.audit import SYSTEM
 from thornback.access.changes import Change
 from thornback.jobs.events import Attempt, EventKind, JobEvent
 from thornback.jobs.queue import QueueChange
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
+from thornback.jobs.webhook_changes import WebhookChange
+from thornback.spend.quotas import Level, QuotaChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +70,13 @@ class NewJob:
     spec: Mapping[str, Any]
     user: str
     at: datetime
+    team: str | None = None  # whose members see it
     retry_of: str | None = None
     resume_from: str | None = None
     parent_id: str | None = None  # the job that this one is a part of
     idempotency_key: str | None = None
     request_hash: str | None = None  # of the body; compared when the key comes again
+    runs_already: bool = False  # at a provider, taken over: nothing is set aside for it, and no quota refuses it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +85,7 @@ class Created:
 
     job: JobState
     is_new: bool
+    nearly_used: tuple[Level, ...] = ()  # quotas of which this job reaches the share of the warning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +154,13 @@ class Recorder(Protocol):
         ...
 
     async def create(self, new: NewJob) -> Created:
-        """Make a job. Raises IdempotencyConflict where the key came before with another body.
+        """Make a job, and set aside what it will cost.
 
         Calling again with the same `job_id` makes nothing and gives the same answer.
+
+        Raises:
+            IdempotencyConflict: the key came before with another body.
+            QuotaExceeded, SpendExceeded: its user or team would have more than they may; there is no job then.
         """
         ...
 
@@ -168,8 +178,11 @@ class Recorder(Protocol):
         """
         ...
 
-    async def administer(self, change: Change | QueueChange) -> bool:
-        """Change users, keys or sessions, or hold the queue; False: there was nothing to do. Raises what it says."""
+    async def administer(self, change: Change | QueueChange | WebhookChange | QuotaChange, *, by: str = SYSTEM) -> bool:
+        """Change users, keys, sessions, webhooks or quotas, or hold the queue; False: there was nothing to do.
+
+        Raises what the change says.
+        """
         ...
 
     async def discard(self, delivery_id: int) -> None:
@@ -226,8 +239,11 @@ class Recorder(Protocol):
         """Replace the notes of a version. Raises NotFound, InvalidInput."""
         ...
 
-    async def delete_version(self, *, user: str, model: str, version: int) -> None:
-        """Remove a version's row; its files are the caller's. Unknown ones are no error. Raises VersionInUse."""
+    async def delete_version(self, *, user: str, model: str, version: int, by: str | None = None) -> None:
+        """Remove a version's row; its files are the caller's. Unknown ones are no error. Raises VersionInUse.
+
+        `by`: who wants it, for the audit log; left out: the model's user.
+        """
         ...
 
     async def health(self) -> RecorderHealth:

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlmodel import Field
 
-from thornback.store import tables_access
+from thornback.store import tables_access, tables_notify, tables_spend
 from thornback.store.columns import BigId, JsonB, SortedText, Uuid
 from thornback.store.table import METADATA, Table, double, json, of, text, time
 
 # METADATA knows all tables once this module is loaded, those of the other files too
-__all__ = ["METADATA", "tables_access"]
+__all__ = ["METADATA", "tables_access", "tables_notify", "tables_spend"]
 
 
 class TrainingJob(Table, table=True):
@@ -276,12 +276,13 @@ class Model(Table, table=True):
     """A model that is trained again and again."""
 
     __tablename__: ClassVar[str] = "models"
-    __table_args__ = (sa.UniqueConstraint("user", "name"),)
+    __table_args__ = (sa.UniqueConstraint("user", "name"), sa.Index("ix_models_team", "team", "id"))
 
     id: int | None = Field(default=None, sa_column=sa.Column(BigId, primary_key=True))
     user: str = text(255, nullable=False)
     name: str = text(255, nullable=False)
     created_at: datetime = time(nullable=False)
+    team: str | None = text(100)  # of the job that made its first version
     newest: int = 0  # the greatest number that was ever given; a number is not given again
 
 

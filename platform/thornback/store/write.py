@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from thornback.access.audit import SYSTEM, Act
 from thornback.access.changes import Change
-from thornback.errors import InvalidInput
+from thornback.errors import InvalidInput, JobNotFound
 from thornback.jobs.events import EventFactory, JobEvent
 from thornback.jobs.queue import PauseQueue, QueueChange
+from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
+from thornback.jobs.webhook_changes import WebhookChange
 from thornback.metrics.port import Created, NewJob, QueuePlace
+from thornback.spend.quotas import Level, QuotaChange, sentence
 from thornback.store import versions
 from thornback.store.access import carry_out
+from thornback.store.acts import act_of_change
 from thornback.store.admit import admit, clean_text
+from thornback.store.audit import append_act
 from thornback.store.bulk import BulkWriter
 from thornback.store.columns import canonical_id
 from thornback.store.guard import store_errors
 from thornback.store.idempotency import find_key, keep_key
 from thornback.store.letters import Arrival, discard, prune
+from thornback.store.money import Money
 from thornback.store.queue import change_queue
+from thornback.store.quotas import change_quota
 from thornback.store.states import StateCache
 from thornback.store.transaction import Committed, Transaction, latest_id
+from thornback.store.webhook_changes import change_webhooks
 
 __all__ = ["Arrival", "Committed", "StoreWriter"]
 
@@ -43,9 +52,12 @@ class StoreWriter:
     Every method raises StoreUnavailable where the database cannot be written; nothing is half-written.
     """
 
-    def __init__(self, engine: sa.Engine, *, keep_deliveries: timedelta = KEEP_DELIVERIES) -> None:
-        """`keep_deliveries`: how long applied deliveries stay in the inbox."""
+    def __init__(
+        self, engine: sa.Engine, *, keep_deliveries: timedelta = KEEP_DELIVERIES, money: Money | None = None
+    ) -> None:
+        """`keep_deliveries`: how long applied deliveries stay in the inbox. `money`: None limits nobody."""
         self._engine = engine
+        self._money = money or Money.plain()
         self._keep_deliveries = keep_deliveries
         self._pruned_at: datetime | None = None
         self._cache = StateCache()
@@ -63,6 +75,7 @@ class StoreWriter:
             return Committed()
         with self._transaction() as tx:
             committed = tx.commit(admitted, arrivals)
+            self._money.follow(tx.connection, committed.jobs, committed.events)
             if arrivals:
                 self._prune(tx, arrivals)
             return committed
@@ -79,10 +92,18 @@ class StoreWriter:
         with self._transaction() as tx:
             discard(tx.connection, delivery_id)
 
-    def administer(self, change: Change) -> bool:
-        """Change users, keys or sessions; False: there was nothing to do. Raises what it says."""
+    def administer(self, change: Change | WebhookChange | QuotaChange, *, by: str = SYSTEM) -> bool:
+        """Change users, keys, sessions, webhooks or quotas; False: nothing to do. Raises what it says."""
         with self._transaction() as tx:
-            return carry_out(change, tx.connection)
+            if isinstance(change, WebhookChange):
+                return change_webhooks(change, tx.connection)
+            if isinstance(change, QuotaChange):
+                return change_quota(change, tx.connection)
+            done = carry_out(change, tx.connection)
+            act = act_of_change(change, by)
+            if done and act is not None:
+                append_act(tx.connection, act)
+            return done
 
     def hold_queue(self, change: QueueChange) -> tuple[bool, Committed]:
         """Hold the queue or let it go, and the event that tells of it; False: it is so already."""
@@ -98,6 +119,7 @@ class StoreWriter:
             IdempotencyConflict: the key came before with another body.
             InvalidInput: `job_id` is no UUID.
             JobNotFound: the job with this id has been deleted.
+            QuotaExceeded, SpendExceeded: its user or team would have more than they may.
         """
         if canonical_id(new.job_id) != new.job_id:
             raise InvalidInput.field("job_id", f"{new.job_id!r} is not a UUID")
@@ -106,6 +128,7 @@ class StoreWriter:
             new.spec,
             user=new.user,
             at=new.at,
+            team=new.team,
             retry_of=new.retry_of,
             resume_from=new.resume_from,
             parent_id=new.parent_id,
@@ -121,7 +144,21 @@ class StoreWriter:
             if not committed.events:
                 return Created(job=tx.state(new.job_id), is_new=False), committed
             keep_key(tx.connection, new)
-            return Created(job=committed.jobs[new.job_id], is_new=True), committed
+            return self._admitted(tx, new, committed)
+
+    def _admitted(self, tx: Transaction, new: NewJob, committed: Committed) -> tuple[Created, Committed]:
+        """Set its money aside; where that brings a quota near its end, an event of the job says so."""
+        job = committed.jobs[new.job_id]
+        if new.runs_already:
+            return Created(job=job, is_new=True), committed
+        levels = self._money.admit(tx.connection, job, _parent(tx, new))
+        if not levels:
+            return Created(job=job, is_new=True), committed
+        told = tx.commit([_alert(job.id, level, new.at) for level in levels])
+        events = (*committed.events, *told.events)
+        jobs = {**committed.jobs, **told.jobs}
+        made = Created(job=jobs[job.id], is_new=True, nearly_used=tuple(levels))
+        return made, Committed(events=events, direct=len(events), jobs=jobs)
 
     def set_queue(self, places: Mapping[str, QueuePlace]) -> None:
         """Replace the places of all waiting jobs; only rows that change are written."""
@@ -133,8 +170,11 @@ class StoreWriter:
         known = canonical_id(job_id)
         if known is None:
             return Committed()
+        at = datetime.now(UTC)
         with self._transaction() as tx:
-            return tx.delete(known, datetime.now(UTC))
+            with suppress(JobNotFound):
+                self._money.forget(tx.connection, tx.state(known), at=at)
+            return tx.delete(known, at)
 
     def plan_version(self, *, user: str, model: str, job_id: str) -> VersionPlan:
         """See `versions.plan_version`; asked of the writer, so that it is never behind."""
@@ -150,16 +190,23 @@ class StoreWriter:
         """See `versions.set_alias`."""
         with self._transaction() as tx:
             versions.set_alias(tx.connection, user=user, model=model, alias=alias, version=version, by=by, at=at)
+            action = "model.set_alias" if version is not None else "model.remove_alias"
+            detail = {"user": user, "alias": alias} | ({} if version is None else {"version": version})
+            append_act(tx.connection, Act(actor=by, action=action, target=model, at=at, detail=detail))
 
     def note_version(self, *, user: str, model: str, version: int, notes: str) -> None:
         """See `versions.note_version`."""
         with self._transaction() as tx:
             versions.note_version(tx.connection, user=user, model=model, version=version, notes=notes)
 
-    def delete_version(self, *, user: str, model: str, version: int) -> None:
-        """See `versions.delete_version`."""
+    def delete_version(self, *, user: str, model: str, version: int, by: str | None = None) -> None:
+        """See `versions.delete_version`; `by`: who wants it, the model's user where it is left out."""
+        detail = {"user": user, "version": version}
+        at = datetime.now(UTC)
         with self._transaction() as tx:
-            versions.delete_version(tx.connection, user=user, model=model, version=version)
+            if versions.delete_version(tx.connection, user=user, model=model, version=version):
+                act = Act(actor=by or user, action="model.delete_version", target=model, at=at, detail=detail)
+                append_act(tx.connection, act)
 
     def latest_event_id(self) -> int:
         """The id of the newest event, 0 where there is none."""
@@ -192,3 +239,17 @@ def _told(change: QueueChange) -> JobEvent:
     is_paused = isinstance(change, PauseQueue)
     reason = clean_text(change.reason) if isinstance(change, PauseQueue) else ""
     return EventFactory.queue(paused=is_paused, by=clean_text(change.by), at=change.at, reason=reason)
+
+
+def _parent(tx: Transaction, new: NewJob) -> JobState | None:
+    """The job that a new one is a part of; None also where that is gone."""
+    if new.parent_id is None:
+        return None
+    with suppress(JobNotFound):
+        return tx.state(canonical_id(new.parent_id) or "")
+    return None
+
+
+def _alert(job_id: str, level: Level, at: datetime) -> JobEvent:
+    rule = f"quota {level.what.value} of {level.holder}"
+    return EventFactory(job_id).alert(rule=rule[:200], message=sentence(level), job_ids=[job_id], at=at)
