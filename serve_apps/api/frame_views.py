@@ -8,15 +8,14 @@ from serve_apps.api.frame_schemas import FrameOut, FrameSetOut
 from serve_apps.api.views import API_PREFIX
 from thornback.datasets.frame_set import DropReason, FrameRecord, FrameSet
 from thornback.jobs.state import JobState
-from thornback.jobs.status import JobStatus
 from thornback.jobs.video_lora import is_in_review
 from thornback.jobs.wishes import Wish
 
 
 def in_review(job: JobState) -> bool:
-    """True while a dataset waits for approval."""
-    runs = job.status is JobStatus.RUNNING and not job.cancel_requested
-    return runs and is_in_review(job.kind, job.stage) and Wish.APPROVE not in job.asked
+    """True while a dataset waits for approval, whether a driver is there or not."""
+    goes_on = job.final is None and not job.cancel_requested
+    return goes_on and is_in_review(job.kind, job.stage) and Wish.APPROVE not in job.asked
 
 
 def full(job: JobState, frames: FrameSet, page: Sequence[FrameRecord], *, total: int) -> FrameSetOut:

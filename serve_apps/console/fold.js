@@ -25,7 +25,7 @@ export const listens = (job) =>
 
 /** The kinds after which a job may stand elsewhere in lists and queue. */
 export const MOVES = new Set([
-  "created", "pending", "scheduled", "started", "retried", "succeeded", "failed", "cancelled", "deleted",
+  "created", "pending", "scheduled", "started", "retried", "parked", "succeeded", "failed", "cancelled", "deleted",
 ]);
 
 /** The job after an event `{kind, data, at}`; the same object where nothing changed. */
@@ -87,6 +87,11 @@ const FOLDS = {
     if (isFinal(job) || data.attempt < job.attempt) return null;
     // A new submission waits again; a restart inside one goes on running.
     return { attempt: data.attempt, retry_message: data.message, status: data.restart === 0 ? "queued" : "running" };
+  },
+  parked(job, data) {
+    // Nothing of it runs until a person approves: the stage says for what.
+    if (isFinal(job) || data.attempt + 1 < job.attempt) return null;
+    return { attempt: data.attempt + 1, status: "pending", reason: job.stage, queue_position: null };
   },
   succeeded: end,
   failed: end,

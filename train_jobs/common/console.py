@@ -86,6 +86,11 @@ class ConsoleReporter(ReporterLayer):
         super().retried(attempt, reason, message)
         self.say(f"!! {reason.value}: {message}; going on from the last checkpoint")
 
+    def parked(self) -> None:
+        """What comes next."""
+        super().parked()
+        self.say("== this driver ends; the next one begins with the approval")
+
     def succeeded(self, summary: Mapping[str, Any] | None = None) -> None:
         """The figures."""
         super().succeeded(summary)

@@ -70,6 +70,10 @@ class ReporterLayer:
         """See Reporter."""
         self._inner.retried(attempt, reason, message)
 
+    def parked(self) -> None:
+        """See Reporter."""
+        self._inner.parked()
+
     def succeeded(self, summary: Mapping[str, Any] | None = None) -> None:
         """See Reporter."""
         self._inner.succeeded(summary)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import anyio
 from anyio.to_thread import run_sync
 
 from thornback.artifacts.files import join, locate
@@ -30,7 +29,6 @@ from train_jobs.video_lora.run import Run
 from train_jobs.video_lora.steps import Done
 
 JUDGED = 0.6  # of the stage: the rest are captions
-LOOK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,14 +110,12 @@ async def is_stored(run: Run) -> bool:
     return known is not None
 
 
-async def review(run: Run) -> None:
-    """Where that was asked for: wait until somebody approves the dataset as it is then."""
-    if not run.config.review:
-        return
-    await run.steps.close()  # it may take days
+def is_approved(run: Run) -> bool:
+    """False where somebody has to approve the dataset first, who may take days."""
+    if not run.config.review or Wish.APPROVE in run.job.asked or Wish.APPROVE in run.reporter.asked():
+        return True
     run.teller.enter(VideoStage.REVIEW)
-    while Wish.APPROVE not in run.reporter.asked():  # noqa: ASYNC110 - it is heard by a thread
-        await anyio.sleep(LOOK_S)
+    return False
 
 
 async def pack(run: Run) -> Dataset:

@@ -108,7 +108,7 @@ class PipelineDriver:
             except Exception as error:  # noqa: BLE001 - whatever it was, the job must be told the true reason
                 return await self._failed(error)
             if version is None:
-                return await self._stopped()
+                return await (self._parked() if self._stopping.cause is None else self._stopped())
         await self._clean_up()
         await self._keep_durations()
         summary = {"model": version.model, "version": version.version, "size_bytes": version.size_bytes}
@@ -116,7 +116,7 @@ class PipelineDriver:
         return EXIT_OK
 
     async def _until_stopped(self) -> ModelVersion | None:
-        """The version, or None where the run had to end before its time."""
+        """The version, or None where the run had to end before its time, or waits for a person."""
         version: ModelVersion | None = None
         fault: Exception | None = None
         async with anyio.create_task_group() as group:
@@ -134,13 +134,14 @@ class PipelineDriver:
             raise fault
         return version
 
-    async def _stages(self) -> ModelVersion:
+    async def _stages(self) -> ModelVersion | None:
         run = self._run
         try:
             if not await dataset.is_stored(run):
                 found = await find_frames(run)
                 await dataset.store(run, found, await dataset.make(run, found))
-            await dataset.review(run)
+            if not dataset.is_approved(run):
+                return None
             data = await dataset.pack(run)
             await run.steps.close()
             trained = await training.train(run, data)
@@ -157,6 +158,12 @@ class PipelineDriver:
         await self._clean_up()
         self._reporter.failed(failure.reason, failure.message)
         return EXIT_FAILED
+
+    async def _parked(self) -> int:
+        """Nothing is held while a person looks: what is needed later lies in the storage."""
+        await self._clean_up()
+        self._reporter.parked()
+        return EXIT_OK
 
     async def _stopped(self) -> int:
         """The dispatcher says that it was cancelled, once nothing of it runs any more."""

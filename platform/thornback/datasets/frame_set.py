@@ -150,7 +150,7 @@ class FrameSet(BaseModel):
             revision: on which they were made.
 
         Raises:
-            Conflict: it was changed meanwhile, or the training has it already.
+            Conflict: it was changed meanwhile, or approved.
             InvalidInput: no such frame, one that cannot come back, a caption that is empty, or none would be left.
         """
         self._check(revision)

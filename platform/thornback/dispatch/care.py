@@ -150,7 +150,7 @@ class Care:
     async def _again_or_failed(self, job: JobState, attempt: int, found: Diagnosis) -> None:
         events = EventFactory(job.id)
         log.warning("attempt lost", job_id=job.id, attempt=attempt, reason=found.reason.value, message=found.message)
-        if found.reason.is_retryable and attempt <= int(job.spec["max_retries"]):
+        if found.reason.is_retryable and job.runs_lost < int(job.spec["max_retries"]):
             following = Attempt(attempt + 1)
             event = events.retried(following, reason=found.reason, message=found.message, at=self._now())
         else:
@@ -184,7 +184,7 @@ class Care:
         Args:
             backend: whose.
             survey: what runs.
-            attempts: the present attempt of each job that is looked after.
+            attempts: of each job that is looked after, the oldest attempt that may run.
 
         Returns:
             True where something still has to end.
@@ -205,6 +205,12 @@ class Care:
                 log.warning("stopping a submission that nobody waits for", job_id=job_id, submission_id=key)
                 await self.stop(key, backend)
         return strays
+
+    def oldest_welcome(self, job: JobState) -> int:
+        """The present attempt; of a job that has just been parked the one before, which takes itself down."""
+        attempt = attempt_of(job)
+        parked_at = job.parked_at if job.parked == attempt else None
+        return attempt - 1 if parked_at is not None and self._now() <= parked_at + LINGER else attempt
 
     async def _has_no_reason_to_run(self, job_id: str) -> bool:
         try:

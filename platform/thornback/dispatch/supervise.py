@@ -55,7 +55,9 @@ def next_step(
     if job.final is not None:
         return Step.STOP if seen.phase.is_alive else Step.PURGE
     if not is_launched(job):
-        return Step.CANCEL if job.cancel_requested else Step.QUEUE
+        if job.cancel_requested:
+            return Step.CANCEL
+        return Step.LEAVE if job.is_parked else Step.QUEUE
     if takes_up and seen.phase is Phase.UNKNOWN:
         return Step.SUBMIT  # a cancel too is for whoever knows what was ordered
     if seen.phase is Phase.STOPPED:

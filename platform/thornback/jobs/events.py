@@ -19,7 +19,7 @@ from thornback.jobs.status import FailureReason
 class EventKind(StrEnum):
     """What happened. The comment names what `data` holds."""
 
-    CREATED = "created"  # spec, user, retry_of, resume_from, parent_id
+    CREATED = "created"  # spec, user, team, retry_of, resume_from, parent_id
     PENDING = "pending"  # attempt, reason, position
     SCHEDULED = "scheduled"  # attempt, submission_id
     STARTED = "started"  # attempt, restart
@@ -93,6 +93,7 @@ class EventFactory:
         *,
         user: str,
         at: datetime,
+        team: str | None = None,
         retry_of: str | None = None,
         resume_from: str | None = None,
         parent_id: str | None = None,
@@ -105,6 +106,7 @@ class EventFactory:
             at,
             spec=dict(spec),
             user=user,
+            team=team,
             retry_of=retry_of,
             resume_from=resume_from,
             parent_id=parent_id,

@@ -67,6 +67,7 @@ def _created(job: JobState, event: JobEvent) -> JobState:
         backend=spec["backend"],
         job_name=spec["job_name"],
         user=event.data["user"],
+        team=event.data.get("team"),
         priority=spec["priority"] if job.priority_at is None else job.priority,
         spec=spec,
         retry_of=event.data.get("retry_of"),

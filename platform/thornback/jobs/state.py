@@ -15,6 +15,9 @@ HEADLINE_METRICS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", 
 # Kinds whose driver runs on the cluster and gives the training itself to a job of its own, on `backend`.
 MANY_STEPS = frozenset({"video_lora"})
 
+# The request (see Wish) that a parked job waits for.
+APPROVAL = "approve"
+
 # A row that ends an epoch counts as later than every batch of that epoch.
 END_OF_EPOCH = 2**31 - 1
 
@@ -69,6 +72,7 @@ class JobState:
     backend: str = "ray"
     job_name: str = ""
     user: str = ""
+    team: str | None = None  # whose members see it; None: see access.sight
     priority: int = 0
     priority_at: datetime | None = None  # of the newest change; None: as it was created
     spec: Mapping[str, Any] = field(default_factory=dict)
@@ -116,6 +120,10 @@ class JobState:
     retry_mark: Mark = Mark()
     retry_message: str | None = None
 
+    # how it waits for a person
+    parked: int = 0  # the attempt that begins with the approval; 0: it never waited for one
+    parked_at: datetime | None = None
+
     @property
     def status(self) -> JobStatus:
         """The status that the API shows."""
@@ -123,7 +131,13 @@ class JobState:
             return self.final
         if self.mark.phase >= PHASE_RUNNING:
             return JobStatus.RUNNING
-        return JobStatus.PENDING if self.mark.phase == PHASE_PENDING else JobStatus.QUEUED
+        return JobStatus.PENDING if self.is_parked or self.mark.phase == PHASE_PENDING else JobStatus.QUEUED
+
+    @property
+    def is_parked(self) -> bool:
+        """True while nothing of it runs because a person has to approve first."""
+        waits = self.final is None and self.parked == self.mark.attempt > 0 and self.mark.phase < PHASE_SCHEDULED
+        return waits and APPROVAL not in self.asked
 
     @property
     def runner(self) -> str:
@@ -133,6 +147,8 @@ class JobState:
     @property
     def waits_for(self) -> str | None:
         """Why it is pending; a reason of an earlier wait says nothing about a job that is being launched."""
+        if self.is_parked:
+            return self.stage
         return self.reason if self.status is JobStatus.PENDING else None
 
     @property
@@ -144,6 +160,11 @@ class JobState:
     def attempt(self) -> int:
         """The number of the present submission; 0 before the first."""
         return self.mark.attempt
+
+    @property
+    def runs_lost(self) -> int:
+        """Submissions before the present one that were lost; one that ended to wait for a person was not."""
+        return max(0, self.attempt - 1 - (1 if self.parked else 0))
 
     def metric(self, name: str) -> float | None:
         """The newest value of a metric, None where there is none."""

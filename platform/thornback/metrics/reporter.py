@@ -93,6 +93,10 @@ class Reporter(Protocol):
         """`attempt` begins, because the one before was lost; what follows belongs to it."""
         ...
 
+    def parked(self) -> None:
+        """This run ends here without an end of the job: another one begins when a person has approved."""
+        ...
+
     def succeeded(self, summary: Mapping[str, Any] | None = None) -> None:
         """The end, with the run's own figures."""
         ...
@@ -161,6 +165,9 @@ class NullReporter:
     def retried(self, attempt: Attempt, reason: FailureReason, message: str) -> None:
         """See Reporter."""
         self._attempt = attempt
+
+    def parked(self) -> None:
+        """See Reporter."""
 
     def succeeded(self, summary: Mapping[str, Any] | None = None) -> None:
         """See Reporter."""
@@ -274,6 +281,10 @@ class ActorReporter:
         """See Reporter."""
         self._outbox.attempt = attempt
         self._tell(self._factory.retried, attempt=attempt, reason=reason, message=message)
+
+    def parked(self) -> None:
+        """See Reporter."""
+        self._tell(self._factory.parked, attempt=self.attempt)
 
     def succeeded(self, summary: Mapping[str, Any] | None = None) -> None:
         """See Reporter."""

@@ -19,6 +19,7 @@ _PLAIN = (
     "backend",
     "job_name",
     "user",
+    "team",
     "priority",
     "retry_of",
     "parent_id",
@@ -38,8 +39,9 @@ _PLAIN = (
     "best_val_loss",
     "error_message",
     "retry_message",
+    "parked",
 )
-_TIMES = ("created_at", "priority_at", "reason_at", "started_at", "completed_at", "eta_at")
+_TIMES = ("created_at", "priority_at", "reason_at", "started_at", "completed_at", "eta_at", "parked_at")
 
 
 def encode_state(job: JobState) -> dict[str, Any]:

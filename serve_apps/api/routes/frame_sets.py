@@ -79,10 +79,9 @@ async def approve_dataset(context: Context, caller: Caller, job_id: UUID, body: 
     """End the review of a pipeline that was started with `review: true`; its training begins."""
     job, folder = await _find(context, str(job_id))
     check_wish(Wish.APPROVE, job)
-    if body is not None and body.revision is not None:
-        present = (await _ask(folder.read)).revision
-        if present != body.revision:
-            raise Conflict(f"the dataset is of revision {present} by now; look at it again", revision=present)
+    # Before it is told: what was approved is what is trained on. Where the two come apart, it is approved again.
+    revision = None if body is None else body.revision
+    await _ask(lambda: folder.approve(revision=revision))
     await context.recorder.record([EventFactory(job.id).asked(Wish.APPROVE, user=caller.user, at=datetime.now(UTC))])
     row = await context.read(lambda store: store.job(job.id))
     return AskAnswer(job=views.full(row, datetime.now(UTC)))

@@ -113,7 +113,7 @@ def _shown(job: JobState, eta_seconds: float | None, versions: list[SeedVersion]
     return LoraStatus(
         job_id=job.id,
         name=job.job_name,
-        status=_STATUS[job.status],
+        status="processing" if job.is_parked else _STATUS[job.status],
         progress=job.progress_percent,
         stage=job.stage if job.status is JobStatus.RUNNING else job.waits_for,
         eta_seconds=eta_seconds,

@@ -28,6 +28,7 @@ from tests.integration.video.rig import (
     version_of,
 )
 from thornback.artifacts.files import join
+from thornback.backends.port import Phase
 from thornback.datasets.frame_folder import FrameFolder
 from thornback.datasets.frame_set import FrameEdit
 from thornback.jobs.events import EventFactory
@@ -36,6 +37,7 @@ from thornback.jobs.video_stages import IN_ORDER, VideoStage
 from thornback.jobs.wishes import Wish, check_wish
 from thornback.metrics.actor import METRICS_ACTOR
 from thornback.simulator.server import SimulatorServer
+from train_jobs.video_lora.run import work_folder
 
 REVIEW = VideoStage.REVIEW
 
@@ -106,9 +108,16 @@ async def test_cancelled_in_each_stage(rig: Rig, clip: Path, fast_simulator: Sim
 @pytest.mark.slow
 async def test_reviewed_by_a_person(rig: Rig, clip: Path) -> None:
     job_id = await post(rig, body(clip, review=True))
-    waiting = await rig.until(job_id, lambda job: job.stage == REVIEW.value, within_s=PATIENCE_S)
-    assert waiting.status is JobStatus.RUNNING
+    waiting = await rig.until(job_id, lambda job: job.is_parked, within_s=PATIENCE_S)
+    assert (waiting.status, waiting.waits_for) == (JobStatus.PENDING, REVIEW.value)
     assert rig.reader.parts(job_id) == []
+    assert not work_folder(rig.settings, job_id).exists()
+
+    async def has_ended() -> bool:
+        return not (await rig.phase(waiting)).is_alive
+
+    await eventually(has_ended, "its driver has ended by itself")
+    assert await rig.phase(waiting) is Phase.SUCCEEDED
     assert waiting.fact("dataset_size") == SCENES
     check_wish(Wish.APPROVE, waiting)
     folder = FrameFolder(join(rig.settings.storage, "datasets", "ada", job_id))
@@ -119,6 +128,7 @@ async def test_reviewed_by_a_person(rig: Rig, clip: Path) -> None:
     await rig.recorder.record([EventFactory(job_id).asked(Wish.APPROVE, user="ada", at=datetime.now(UTC))])
     job = await ended(rig, job_id)
     assert job.status is JobStatus.COMPLETED, job.error_message
+    assert job.attempt == 2
     version = version_of(rig, job_id)
     assert version is not None
     assert version.config["frame_count"] == len(rest) + 1

@@ -16,8 +16,10 @@ from tests.unit.datasets.pictures_made import opened
 from tests.unit.datasets.video_frames import ORIGIN, new_frames
 from thornback.artifacts.layout import dataset_uri
 from thornback.datasets.frame_folder import FrameFolder
-from thornback.jobs.events import EventFactory
+from thornback.errors import StoreUnavailable
+from thornback.jobs.events import Attempt, EventFactory
 from thornback.jobs.state import JobState
+from thornback.jobs.status import FailureReason
 from thornback.jobs.video_stages import IN_ORDER, VideoStage
 from thornback.jobs.wishes import Wish
 
@@ -173,6 +175,43 @@ async def test_approved_as_it_was_seen(client: httpx2.AsyncClient, api: ApiPlatf
     late = {"revision": 2, "frames": {"0001": {"kept": True}}}
     refused = await client.patch(f"{JOBS}/{job.id}/dataset", json=late)
     assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert (await client.get(f"{JOBS}/{job.id}/dataset")).json()["in_review"] is False
+
+
+async def test_what_is_approved_is_closed_before_anybody_hears_of_it(
+    client: httpx2.AsyncClient, api: ApiPlatform, job: JobState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change that comes in between is refused, and an approval that was cut off is given again."""
+
+    async def away(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable("the database is away")
+
+    record = api.recorder.record
+    monkeypatch.setattr(api.recorder, "record", away)
+    approve = f"{JOBS}/{job.id}/approve"
+    assert (await client.post(approve, json={"revision": 1})).status_code == 503
+    late = await client.patch(f"{JOBS}/{job.id}/dataset", json={"revision": 1, "frames": {"0001": {"kept": False}}})
+    assert (late.status_code, late.json()["detail"]) == (
+        409,
+        "this dataset was approved; nothing in it changes any more",
+    )
+    assert (await client.get(f"{JOBS}/{job.id}/dataset")).json()["kept"] == 2
+    monkeypatch.setattr(api.recorder, "record", record)
+    assert (await client.post(approve, json={"revision": 1})).status_code == 202
+
+
+@pytest.mark.parametrize("how", ["parked", "retried"])
+async def test_in_review_while_no_driver_is_there(
+    client: httpx2.AsyncClient, api: ApiPlatform, job: JobState, how: str
+) -> None:
+    make = EventFactory(job.id)
+    lost = make.retried(Attempt(2), reason=FailureReason.DRIVER_LOST, message="killed", at=now())
+    await api.record(make.parked(FIRST, at=now()) if how == "parked" else lost)
+    assert api.reader.job(job.id).state.status.is_waiting
+    drop = {"revision": 1, "frames": {"0001": {"kept": False}}}
+    assert (await client.patch(f"{JOBS}/{job.id}/dataset", json=drop)).status_code == 200
+    assert (await client.get(f"{JOBS}/{job.id}/dataset")).json()["in_review"] is True
+    assert (await client.post(f"{JOBS}/{job.id}/approve", json={"revision": 2})).status_code == 202
     assert (await client.get(f"{JOBS}/{job.id}/dataset")).json()["in_review"] is False
 
 

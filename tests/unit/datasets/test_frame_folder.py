@@ -73,6 +73,19 @@ def test_what_is_trained_on_and_what_people_look_at(folder: FrameFolder, uri: st
     assert (small.format, small.width, small.height) == ("JPEG", *SIZE)
 
 
+def test_what_was_approved_stays_whatever_is_found_in_the_video_later(folder: FrameFolder, tmp_path: Path) -> None:
+    frames = new_frames(tmp_path / "work")
+    folder.write(frames, ORIGIN, for_review=True)
+    folder.edit({"0001": DROP}, revision=1)
+    with pytest.raises(Conflict, match="of revision 2 by now"):
+        folder.approve(revision=1)
+    approved = folder.approve(revision=2)
+    assert (approved.sealed, approved.settled, folder.approve(revision=2)) == (True, False, approved)
+    with pytest.raises(Conflict, match="was approved"):
+        folder.edit({"0001": FrameEdit(kept=True)}, revision=2)
+    assert folder.write(frames[:1], ORIGIN, for_review=True) == approved
+
+
 def test_a_review(folder: FrameFolder, uri: str, tmp_path: Path) -> None:
     made = folder.write(new_frames(tmp_path / "work"), ORIGIN, for_review=True)
     assert not made.sealed
@@ -97,7 +110,7 @@ def test_a_review(folder: FrameFolder, uri: str, tmp_path: Path) -> None:
     assert (text(uri, "captions", "0000.txt"), text(uri, "captions", "0002.txt")) == ("ohwx sits", "a photo of ohwx")
     assert folder.read() == sealed == folder.seal()
     assert [frame.reason for frame in sealed.frames] == [None, DropReason.USER, None, DropReason.UNREADABLE]
-    with pytest.raises(Conflict, match="the training has"):
+    with pytest.raises(Conflict, match="was approved"):
         folder.edit({"0000": DROP}, revision=2)
 
 

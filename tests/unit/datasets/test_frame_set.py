@@ -90,7 +90,7 @@ def test_of_two_who_change_the_same_revision_the_second_is_told(frames: FrameSet
 
 
 def test_what_is_sealed_stays(frames: FrameSet) -> None:
-    with pytest.raises(Conflict, match="the training has this dataset"):
+    with pytest.raises(Conflict, match="was approved"):
         frames.model_copy(update={"sealed": True}).edited({}, revision=1)
 
 

@@ -222,18 +222,6 @@ class TestDelete:
             world.job(job_id)
         assert not picture.exists()
 
-    async def test_a_record_that_comes_back_is_forgotten_again(self, world: World) -> None:
-        """Ray does that where it was still ending the driver."""
-        job_id = await world.running("first")
-        await world.order(job_id, "succeed")
-        await world.cancel(job_id, delete=True)
-        kept = dict(world.backend.records)
-        await world.tick()
-        assert not world.backend.records
-        world.backend.records.update(kept)
-        await world.tick()
-        assert not world.backend.records
-
     async def test_a_waiting_job_goes(self, world: World) -> None:
         job_id = await world.create("first")
         await world.cancel(job_id, delete=True)

@@ -15,6 +15,8 @@ NEW = JobState(id="job")
 QUEUED_AGAIN = replace(NEW, mark=Mark(2, 0, PHASE_QUEUED))
 PENDING = replace(NEW, mark=Mark(1, 0, PHASE_PENDING))
 SCHEDULED = replace(NEW, mark=Mark(1, 0, PHASE_SCHEDULED))
+PARKED = replace(QUEUED_AGAIN, parked=2, parked_at=NOW)
+APPROVED = replace(PARKED, asked={"approve": NOW})
 RUNNING = replace(NEW, mark=Mark(1, 0, PHASE_RUNNING))
 ENDED = replace(RUNNING, final=JobStatus.COMPLETED, delete_requested=True, cancel_requested=True)
 
@@ -25,6 +27,8 @@ ENDED = replace(RUNNING, final=JobStatus.COMPLETED, delete_requested=True, cance
         (NEW, Phase.UNKNOWN, Step.QUEUE),
         (QUEUED_AGAIN, Phase.UNKNOWN, Step.QUEUE),
         (PENDING, Phase.UNKNOWN, Step.QUEUE),
+        (PARKED, Phase.UNKNOWN, Step.LEAVE),
+        (APPROVED, Phase.UNKNOWN, Step.QUEUE),
         (SCHEDULED, Phase.UNKNOWN, Step.SUBMIT),  # it was written down, and then something died
         (SCHEDULED, Phase.PENDING, Step.LEAVE),
         (SCHEDULED, Phase.RUNNING, Step.LEAVE),
@@ -49,6 +53,7 @@ def test_the_next_step(job: JobState, phase: Phase, step: Step) -> None:
     [
         (NEW, Phase.UNKNOWN, 0, Step.CANCEL),
         (PENDING, Phase.UNKNOWN, 0, Step.CANCEL),
+        (PARKED, Phase.UNKNOWN, 0, Step.CANCEL),
         (SCHEDULED, Phase.UNKNOWN, 0, Step.CANCEL),
         (SCHEDULED, Phase.PENDING, 0, Step.STOP),  # nobody is there who could hear of it
         (RUNNING, Phase.RUNNING, 4.9, Step.LEAVE),

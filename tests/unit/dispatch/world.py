@@ -94,7 +94,7 @@ class World:
         await self.recorder.record([EventFactory(job_id).cancel_requested(user="ada", at=self.now, delete=delete)])
 
     async def order(self, job_id: str, what: str) -> None:
-        """Tell the job's submission to `succeed`, to `leave` with exit code 0, or to end with a code."""
+        """Tell the job's submission to `succeed`, to `park`, to `leave` with exit code 0, or to end with a code."""
         name = str(self.job(job_id).submission_id)
         submission = self.backend.records[name]
         self._orders[name].set_result(what)
@@ -122,6 +122,9 @@ class World:
         what = await order
         if what == "succeed":
             await self.recorder.record([events.succeeded(attempt, at=self.now)])
+            return 0
+        if what == "park":
+            await self.recorder.record([events.parked(attempt, at=self.now)])
             return 0
         submission.lines.append("ValueError: negative loss")
         return 0 if what == "leave" else int(what)

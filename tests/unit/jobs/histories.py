@@ -45,6 +45,8 @@ def histories(draw: st.DrawFn, *, ended: bool | None = None) -> list[JobEvent]:
         add(partial(make.scheduled, Attempt(number), submission_id=f"sub-{number}"))
         for restart in range(draw(st.integers(0, 2)) + 1):
             _run(draw, add, make, Attempt(number, restart), spec.total_epochs)
+        if draw(st.booleans()):
+            add(partial(make.parked, Attempt(number)))
     if draw(st.booleans()):
         add(partial(make.cancel_requested, user="ada"))
     for priority in draw(st.lists(st.integers(-100, 100), max_size=2)):

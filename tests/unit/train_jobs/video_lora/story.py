@@ -56,6 +56,9 @@ class Story(NullReporter):
     def log(self, line: str) -> None:
         self.lines.append(line)
 
+    def parked(self) -> None:
+        self.end = ("parked",)
+
     def succeeded(self, summary: Any = None) -> None:
         self.end = ("succeeded", dict(summary or {}))
 
