@@ -92,6 +92,7 @@ export const strings = {
       parsed: { label: "read from the log", help: "Read from the progress that the trainer prints" },
       estimated: { label: "estimated", help: "From the time that has passed: the log says nothing yet" },
     },
+    past: "Progress over time",
     attempt: (n) => `Attempt ${n}`,
     retryOf: "Retry of",
     partOf: "Part of",

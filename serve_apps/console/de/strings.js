@@ -69,6 +69,7 @@ export const strings = {
       parsed: { label: "aus dem Log gelesen", help: "Gelesen aus dem Fortschritt, den der Trainer ausgibt" },
       estimated: { label: "geschätzt", help: "Aus der vergangenen Zeit: Das Log sagt noch nichts" },
     },
+    past: "Fortschritt über die Zeit",
     attempt: (n) => `Versuch ${n}`,
     retryOf: "Wiederholung von",
     partOf: "Teil von",

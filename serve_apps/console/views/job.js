@@ -20,6 +20,7 @@ const Wishes = lazy(() => import("../components/wishes.js").then((module) => mod
 const Video = lazy(() => import("../components/video/video.js").then((module) => module.Video), "css/video.css");
 const Examples = lazy(() => import("../components/examples.js").then((module) => module.Examples), "css/examples.css");
 const Failure = lazy(() => import("../components/failure.js").then((module) => module.Failure), "css/failure.css");
+const History = lazy(() => import("../components/history.js").then((module) => module.History), "css/history.css");
 const RayLink = lazy(() => import("../components/ray.js").then((module) => module.RayLink));
 const Confirm = lazy(() => import("../components/dialog.js").then((module) => module.Confirm));
 const Details = whenSeen(() => import("../components/facts.js").then((module) => module.Details), null, "details");
@@ -46,7 +47,7 @@ export function JobView({ app, id }) {
   if (!job?.config) return html`<${NotLoaded} detail=${detail} />`;
   return html`
     <${Head} job=${job} />
-    <${Where} job=${job} />
+    <${Where} job=${job} store=${app.store} />
     <${Why} job=${job} />
     ${job.provider && html`<${Provider} job=${job} detail=${detail} />`}
     ${job.kind === "image_set"
@@ -162,7 +163,9 @@ function Actions({ job }) {
   </div>`;
 }
 
-function Where({ job }) {
+function Where({ job, store }) {
+  // Where the run itself reports there is little to see; what is read or estimated is worth a look.
+  const [isOpen, setOpen] = useState(Boolean(job.provider));
   if (isWaiting(job) && job.progress_percent === 0) return null;
   return html`<section class="panel job-progress" aria-label=${strings.jobs.columns.progress}>
     <p class="job-progress-line">
@@ -174,6 +177,10 @@ function Where({ job }) {
       <${Time} job=${job} />
     </p>
     <${ProgressBar} job=${job} large />
+    <details class="disclosure" open=${isOpen} onToggle=${({ target }) => setOpen(target.open)}>
+      <summary>${text.past}</summary>
+      ${isOpen && html`<${History} store=${store} id=${job.id} />`}
+    </details>
   </section>`;
 }
 
