@@ -50,7 +50,7 @@ async def sign_in(page: Page, name: str = "ada", password: str = PASSWORD) -> No
 async def end_sessions(console: Console, user: str = "ada") -> None:
     """As when an admin switches somebody off for a moment."""
     for is_active in (False, True):
-        await console.api.recorder.administer(ChangeUser(name=user, is_active=is_active))
+        await console.api.recorder.administer(ChangeUser(name=user, is_active=is_active, at=datetime.now(UTC)))
 
 
 async def test_without_access_control_nothing_of_it_shows(console: Console) -> None:

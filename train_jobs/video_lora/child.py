@@ -36,6 +36,7 @@ class Child:
                 job_id=self.id,
                 spec=spec.model_dump(mode="json"),
                 user=self._parent.user,
+                team=self._parent.team,
                 at=datetime.now(UTC),
                 parent_id=self._parent.id,
             )

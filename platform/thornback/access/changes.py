@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from thornback.access.audit import Act
 from thornback.access.roles import Role
 from thornback.errors import InvalidInput
 
@@ -21,6 +23,17 @@ class User:
     is_active: bool
     has_password: bool
     created_at: datetime
+    teams: tuple[str, ...] = ()  # their ids, sorted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """Users who share jobs."""
+
+    id: str
+    name: str
+    created_at: datetime
+    members: tuple[str, ...]  # sorted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +69,7 @@ class ChangeUser:
     role: Role | None = None
     is_active: bool | None = None
     password_hash: str | None = None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +102,7 @@ class OpenSession:
     digest: str
     at: datetime
     expires_at: datetime
+    origin: Mapping[str, str] = field(default_factory=dict)  # how and from where; for the audit log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +110,7 @@ class CloseSession:
     """An unknown one is no error."""
 
     id: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +121,80 @@ class KeyUsed:
     at: datetime
 
 
-Change = AddUser | ChangeUser | AddKey | RevokeKey | OpenSession | CloseSession | KeyUsed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddTeam:
+    """Raises Conflict where there is one of this id, or where there are jobs of an earlier one."""
+
+    id: str
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveTeam:
+    """Its jobs stay, for their owners and admins. Raises NotFound."""
+
+    id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddMember:
+    """Raises NotFound for an unknown team or user."""
+
+    team: str
+    user: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveMember:
+    """Raises NotFound for an unknown team; who is no member is no error."""
+
+    team: str
+    user: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkAccount:
+    """Let an account at an OpenID provider stand for a user; one that stands for somebody already stays so.
+
+    Raises NotFound for an unknown user, Conflict where the account is somebody else's.
+    """
+
+    issuer: str
+    subject: str
+    user: str
+    email: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseState:
+    """Take the `state` of a sign-in; False where it was taken before. Those that have ended are removed."""
+
+    digest: str
+    at: datetime
+    expires_at: datetime
+
+
+Change = (
+    Act
+    | AddUser
+    | ChangeUser
+    | AddKey
+    | RevokeKey
+    | OpenSession
+    | CloseSession
+    | KeyUsed
+    | AddTeam
+    | RemoveTeam
+    | AddMember
+    | RemoveMember
+    | LinkAccount
+    | UseState
+)
 
 
 def check_name(name: str) -> str:

@@ -27,7 +27,7 @@ async def recover_admin(administer: Administer, *, name: str, at: datetime) -> s
     try:
         await administer(AddUser(name=name, role=Role.ADMIN, password_hash=None, at=at))
     except Conflict:
-        await administer(ChangeUser(name=name, role=Role.ADMIN, is_active=True))
+        await administer(ChangeUser(name=name, role=Role.ADMIN, is_active=True, at=at))
     return await _add_key(administer, name, label="recovered", at=at)
 
 

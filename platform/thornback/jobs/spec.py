@@ -38,6 +38,9 @@ class JobSpecBase(BaseModel):
         int, Field(ge=0, le=100, description="Restarts from the last checkpoint after a lost worker, driver or node.")
     ] = 2
     tags: Annotated[dict[str, str], Field(max_length=32, description="Your own labels.")] = {}
+    team: Annotated[
+        str | None, Field(max_length=100, description="The team that shares it; left out: your team, where it is one.")
+    ] = None
 
 
 class ConvNextSpec(JobSpecBase):

@@ -181,7 +181,8 @@ class Recorder(Protocol):
     async def administer(self, change: Change | QueueChange | WebhookChange | QuotaChange, *, by: str = SYSTEM) -> bool:
         """Change users, keys, sessions, webhooks or quotas, or hold the queue; False: there was nothing to do.
 
-        Raises what the change says.
+        What users, keys, teams, sessions and models are changed is written down in the audit log, in the same
+        transaction, as done by the user `by`. Raises what the change says.
         """
         ...
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from thornback.access.audit import Act, AuditEntry, Head, Verdict, verify
 from thornback.access.changes import (
     AddKey,
     AddUser,
@@ -20,13 +21,25 @@ from thornback.access.changes import (
     KeyUsed,
     OpenSession,
     RevokeKey,
+    Team,
     User,
 )
 from thornback.access.roles import Role
 from thornback.errors import Conflict, NotFound
+from thornback.store.accounts import link_account, read_account, use_state
 from thornback.store.admit import clean_text
+from thornback.store.audit import read_head, read_log, read_whole_log
 from thornback.store.guard import store_errors
 from thornback.store.tables_access import ApiKeyRow, SessionRow, UserRow
+from thornback.store.teams import (
+    add_member,
+    add_team,
+    read_memberships,
+    read_teams,
+    read_teams_of,
+    remove_member,
+    remove_team,
+)
 
 _users = UserRow.__table__  # type: ignore[attr-defined]
 _keys = ApiKeyRow.__table__  # type: ignore[attr-defined]
@@ -42,7 +55,9 @@ class AccessReader:
     def users(self) -> list[User]:
         """All, by name."""
         with self._connected() as connection:
-            return [_user(row) for row in connection.execute(sa.select(_users).order_by(_users.c.name))]
+            teams = read_memberships(connection)
+            rows = connection.execute(sa.select(_users).order_by(_users.c.name))
+            return [_user(row, teams.get(row.name, ())) for row in rows]
 
     def user(self, name: str) -> tuple[User, str | None] | None:
         """A user and what is kept of the password; None where there is no such user."""
@@ -70,6 +85,51 @@ class AccessReader:
             row = connection.execute(sa.select(_sessions).where(_sessions.c.id == clean_text(id))).first()
             found = None if row is None else _find_user(connection, row.user)
         return None if row is None or found is None else (row.digest, row.expires_at, found[0])
+
+    def account(self, issuer: str, subject: str) -> User | None:
+        """The user that an account at an OpenID provider stands for; None where it is not linked."""
+        with self._connected() as connection:
+            name = read_account(connection, issuer, subject)
+            found = None if name is None else _find_user(connection, name)
+        return None if found is None else found[0]
+
+    def teams(self) -> list[Team]:
+        """All, by id."""
+        with self._connected() as connection:
+            return read_teams(connection)
+
+    def audit(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> list[AuditEntry]:
+        """Entries of the audit log by their number, see `store.audit.read_log`."""
+        with self._connected() as connection:
+            return read_log(
+                connection,
+                after=after,
+                before=before,
+                actor=actor,
+                action=action,
+                target=target,
+                limit=limit,
+                newest_first=newest_first,
+            )
+
+    def verify_audit(self, newest: Head | None = None) -> Verdict:
+        """Look at every entry; the log has to reach as far as was noted, and to hold `newest` where it is given."""
+        with self._connected() as connection:
+            noted = read_head(connection)
+            verdict = verify(read_whole_log(connection), newest=noted)
+            if verdict.problem is None and newest is not None:
+                verdict = verify(read_whole_log(connection), newest=newest)
+            return verdict
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
@@ -175,9 +235,18 @@ def _key_used(change: KeyUsed, connection: sa.Connection) -> bool:
     return True
 
 
+@carry_out.register
+def _nothing_but_the_log(change: Act, connection: sa.Connection) -> bool:
+    return True
+
+
+for _change in (add_team, remove_team, add_member, remove_member, link_account, use_state):
+    carry_out.register(_change)
+
+
 def _find_user(connection: sa.Connection, name: str) -> tuple[User, str | None] | None:
     row = connection.execute(sa.select(_users).where(_users.c.name == clean_text(name))).first()
-    return None if row is None else (_user(row), row.password_hash)
+    return None if row is None else (_user(row, read_teams_of(connection, row.name)), row.password_hash)
 
 
 def _must_exist(connection: sa.Connection, name: str) -> None:
@@ -190,13 +259,14 @@ def _is_there(connection: sa.Connection, table: sa.Table, id: str) -> bool:
     return connection.execute(sa.select(table.c.id).where(table.c.id == id)).first() is not None
 
 
-def _user(row: Any) -> User:
+def _user(row: Any, teams: tuple[str, ...]) -> User:
     return User(
         name=row.name,
         role=Role(row.role),
         is_active=row.is_active,
         has_password=row.password_hash is not None,
         created_at=row.created_at,
+        teams=teams,
     )
 
 

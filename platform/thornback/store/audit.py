@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from thornback.access.audit import Act, AuditEntry, Head, link
-from thornback.store.admit import clean_text
+from thornback.store.admit import clean_json, clean_text
 from thornback.store.project import without_nul
 from thornback.store.tables import PlatformSetting
 from thornback.store.tables_access import AuditRow
@@ -82,7 +82,7 @@ def _storable(act: Act) -> Act:
         action=clean_text(act.action)[:50],
         target=clean_text(act.target)[:255],
         at=act.at,
-        detail=without_nul(dict(act.detail)),
+        detail=without_nul(clean_json(act.detail)),
     )
 
 

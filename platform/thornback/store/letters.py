@@ -168,6 +168,7 @@ def _creation(new: NewJob | None) -> list[JobEvent]:
             new.spec,
             user=new.user,
             at=new.at,
+            team=new.team,
             retry_of=new.retry_of,
             resume_from=new.resume_from,
             parent_id=new.parent_id,

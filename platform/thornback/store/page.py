@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from thornback.access.sight import Sight
 from thornback.errors import InvalidInput
 from thornback.jobs.state import JobState
 from thornback.jobs.status import JobStatus
@@ -19,6 +20,7 @@ from thornback.metrics.port import QueuePlace
 from thornback.store.admit import MAX_INT, clean_text
 from thornback.store.columns import canonical_id
 from thornback.store.project import name_key
+from thornback.store.seen import seen
 from thornback.store.tables import TrainingJob
 
 _jobs = TrainingJob.__table__  # type: ignore[attr-defined]
@@ -45,6 +47,8 @@ class JobQuery:
     kind: str | None = None
     name: str | None = None  # part of the name, in any case
     user: str | None = None
+    team: str | None = None
+    sight: Sight | None = None  # whose eyes look; None: all jobs
     backend: str | None = None
     tags: tuple[str, ...] = ()  # each `key=value`, or a key alone; all of them must hold
     parent: str | None = None  # id of the job whose parts are wanted; NO_PARENT: those that are no part of another
@@ -151,6 +155,9 @@ def conditions(query: JobQuery) -> list[sa.ColumnElement[bool]]:
         found.append(_jobs.c.kind == clean_text(query.kind))
     if query.user is not None:
         found.append(_jobs.c.user == clean_text(query.user))
+    if query.team is not None:
+        found.append(_jobs.c.team == clean_text(query.team))
+    found.extend(seen(query.sight))
     if query.parent is not None:
         found.append(_parent(query.parent))
     if query.backend is not None:

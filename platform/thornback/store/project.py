@@ -26,6 +26,7 @@ def job_columns(job: JobState) -> dict[str, Any]:
         "kind": cut(job.kind, 50),
         "backend": cut(job.backend, 50),
         "user": cut(job.user, 255) or "",
+        "team": cut(job.team, 100),
         "priority": job.priority,
         "tags": dict(job.spec.get("tags", {})),
         "retry_of": cut(job.retry_of, 64),

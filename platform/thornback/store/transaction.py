@@ -14,7 +14,9 @@ from thornback.jobs.events import EventKind, JobEvent
 from thornback.jobs.reduce import reduce_all
 from thornback.jobs.state import JobState
 from thornback.metrics.port import QueuePlace, Receipt, StreamEvent
+from thornback.store.acts import AUDITED, act_of_event
 from thornback.store.admit import clean_text
+from thornback.store.audit import append_act
 from thornback.store.bulk import BulkWriter, kinds
 from thornback.store.columns import canonical_id
 from thornback.store.items import fold_items
@@ -151,15 +153,17 @@ class Transaction:
 
     def delete(self, job_id: str, at: datetime) -> Committed:
         """Remove everything but a tombstone."""
-        exists = self.connection.execute(sa.select(_jobs.c.id).where(_jobs.c.id == job_id)).first()
-        if exists is None:
+        whose = sa.select(_jobs.c.user, _jobs.c.team).where(_jobs.c.id == job_id)
+        row = self.connection.execute(whose).first()
+        if row is None:
             return Committed()
         delete_versions_of(self.connection, job_id)
         for column in _OF_A_JOB:
             self.connection.execute(sa.delete(column.table).where(column == job_id))
         empty_letters(self.connection, job_id)
         source, key = _TOMBSTONE
-        tombstone = JobEvent(job_id=job_id, source=source, key=key, kind=EventKind.DELETED, at=at)
+        data = {"user": row.user, "team": row.team}  # for those who may know that it was there
+        tombstone = JobEvent(job_id=job_id, source=source, key=key, kind=EventKind.DELETED, at=at, data=data)
         new = self._insert([tombstone])
         self.deleted.append(job_id)
         return Committed(events=_stream(new, {}))
@@ -173,6 +177,9 @@ class Transaction:
             return []
         new = self._bulk.events(self.last_id + 1, events)
         self.last_id = new[-1][0] if new else self.last_id
+        for _, event in new:
+            if event.kind in AUDITED:
+                append_act(self.connection, act_of_event(event))
         return new
 
     def _states(self, job_ids: Collection[str]) -> dict[str, JobState]:

@@ -106,8 +106,8 @@ def note_version(connection: sa.Connection, *, user: str, model: str, version: i
     connection.execute(sa.update(_versions).where(place).values(notes=clean_text(notes)))
 
 
-def delete_version(connection: sa.Connection, *, user: str, model: str, version: int) -> None:
-    """Remove a version; its number is not given again. Unknown ones are no error.
+def delete_version(connection: sa.Connection, *, user: str, model: str, version: int) -> bool:
+    """Remove a version; its number is not given again. False for an unknown one.
 
     Raises:
         VersionInUse: an alias points at it, or a job that has not ended uses it.
@@ -115,7 +115,7 @@ def delete_version(connection: sa.Connection, *, user: str, model: str, version:
     owner = _model_row(connection, user, model)
     row = None if owner is None else _version_row(connection, owner.id, version)
     if row is None:
-        return
+        return False
     names = _names(connection, [row])[row.model_id, row.version]
     if names:
         raise VersionInUse(
@@ -125,6 +125,7 @@ def delete_version(connection: sa.Connection, *, user: str, model: str, version:
     if jobs:
         raise VersionInUse(f"version {version} of {model} is used by job {jobs[0]}, which has not ended", jobs=jobs)
     _remove(connection, [row])
+    return True
 
 
 def delete_versions_of(connection: sa.Connection, job_id: str) -> None:
@@ -203,7 +204,11 @@ def _count_up(connection: sa.Connection, new: NewVersion) -> int:
     if row is not None:
         connection.execute(sa.update(_models).where(_models.c.id == row.id).values(newest=new.version))
         return int(row.id)
+    team = connection.execute(
+        sa.select(_jobs.c.team).where(_jobs.c.id == canonical_id(new.job_id))
+    ).scalar_one_or_none()
     values = {"user": short_text(new.user, 255), "name": new.model, "created_at": new.at, "newest": new.version}
+    values |= {"team": team}
     made = connection.execute(sa.insert(_models).values(values).returning(_models.c.id))
     return int(made.scalar_one())
 

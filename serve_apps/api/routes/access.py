@@ -179,7 +179,7 @@ async def sign_out(context: Context, request: Request, response: Response) -> No
     if token is not None and token.kind == SESSION:
         found = await context.read(lambda _: context.access.session(token.id))
         if found is not None and token.matches(found[0]):
-            await context.recorder.administer(CloseSession(id=token.id))
+            await context.recorder.administer(CloseSession(id=token.id, at=datetime.now(UTC)), by=found[2].name)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
 
 
@@ -204,19 +204,27 @@ async def list_users(context: Context) -> UserList:
 
 
 @router.post("/users", status_code=201, summary="Add a user")
-async def add_user(context: Context, body: UserIn) -> UserOut:
+async def add_user(context: Context, caller: Caller, body: UserIn) -> UserOut:
     """Somebody who can sign in: with a password, or with the keys that are made for them."""
     name = check_name(body.name)
     kept = await _hashed(body.password)
-    await context.recorder.administer(AddUser(name=name, role=body.role, password_hash=kept, at=datetime.now(UTC)))
+    await context.recorder.administer(
+        AddUser(name=name, role=body.role, password_hash=kept, at=datetime.now(UTC)), by=caller.user
+    )
     return await _user_now(context, name)
 
 
 @router.patch("/users/{name}", summary="Change a user")
-async def change_user(context: Context, name: str, body: UserChange) -> UserOut:
+async def change_user(context: Context, caller: Caller, name: str, body: UserChange) -> UserOut:
     """Another role or password; `is_active: false` ends all sessions, and no key works any more."""
-    change = ChangeUser(name=name, role=body.role, is_active=body.is_active, password_hash=await _hashed(body.password))
-    await context.recorder.administer(change)
+    change = ChangeUser(
+        name=name,
+        role=body.role,
+        is_active=body.is_active,
+        password_hash=await _hashed(body.password),
+        at=datetime.now(UTC),
+    )
+    await context.recorder.administer(change, by=caller.user)
     return await _user_now(context, name)
 
 
@@ -242,7 +250,8 @@ async def make_key(context: Context, caller: Caller, body: KeyIn) -> NewKeyOut:
     now, token = datetime.now(UTC), new_token(KEY)
     expires_at = None if body.days is None else now + timedelta(days=body.days)
     await context.recorder.administer(
-        AddKey(id=token.id, user=user, digest=token.digest, label=body.label, role=role, at=now, expires_at=expires_at)
+        AddKey(id=token.id, user=user, digest=token.digest, label=body.label, role=role, at=now, expires_at=expires_at),
+        by=caller.user,
     )
     return NewKeyOut(
         id=token.id,
@@ -263,7 +272,7 @@ async def revoke_key(context: Context, caller: Caller, key_id: str) -> None:
     found = await context.read(lambda _: context.access.key(key_id))
     if found is not None and found[0].user != caller.user and not caller.is_admin:
         raise Forbidden("only an admin revokes the keys of others")
-    await context.recorder.administer(RevokeKey(id=key_id, at=datetime.now(UTC)))
+    await context.recorder.administer(RevokeKey(id=key_id, at=datetime.now(UTC)), by=caller.user)
 
 
 async def _known(context: ApiContext, request: HTTPConnection, body: SignIn) -> User:

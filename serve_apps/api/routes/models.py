@@ -179,7 +179,7 @@ async def note_version(
 async def delete_version(context: Context, caller: Caller, model: ModelName, version: VersionRef) -> None:
     """Remove a version and its files; its number is not given again. 409 while it is in use."""
     found = await _find(context, caller.user, model, version)
-    await context.recorder.delete_version(user=caller.user, model=model, version=found.version)
+    await context.recorder.delete_version(user=caller.user, model=model, version=found.version, by=caller.user)
     await remove_files(context.settings, found)
 
 

@@ -44,15 +44,18 @@ def test_the_first_user_is_the_first_only_once(store: Store, access: AccessReade
 def test_an_admin_is_always_left(store: Store, access: AccessReader) -> None:
     add(store, "ada", Role.ADMIN)
     add(store, "bob")
-    for change in (ChangeUser(name="ada", role=Role.VIEWER), ChangeUser(name="ada", is_active=False)):
+    for change in (
+        ChangeUser(name="ada", role=Role.VIEWER, at=LATER),
+        ChangeUser(name="ada", is_active=False, at=LATER),
+    ):
         with pytest.raises(Conflict, match="no active admin would be left"):
             store.writer.administer(change)
     assert access.users()[0].role is Role.ADMIN
-    store.writer.administer(ChangeUser(name="bob", role=Role.ADMIN))
-    assert store.writer.administer(ChangeUser(name="ada", role=Role.VIEWER))
+    store.writer.administer(ChangeUser(name="bob", role=Role.ADMIN, at=LATER))
+    assert store.writer.administer(ChangeUser(name="ada", role=Role.VIEWER, at=LATER))
     assert [user.role for user in access.users()] == [Role.VIEWER, Role.ADMIN]
     with pytest.raises(NotFound, match="'eve'"):
-        store.writer.administer(ChangeUser(name="eve", is_active=False))
+        store.writer.administer(ChangeUser(name="eve", is_active=False, at=LATER))
 
 
 def test_keys(store: Store, access: AccessReader) -> None:
@@ -94,15 +97,15 @@ def test_sessions_end(store: Store, access: AccessReader) -> None:
     assert found is not None
     assert tokens[1].matches(found[0])
     assert not tokens[1].matches(tokens[2].digest)
-    assert store.writer.administer(CloseSession(id=tokens[1].id))
+    assert store.writer.administer(CloseSession(id=tokens[1].id, at=LATER))
     assert access.session(tokens[1].id) is None
-    assert not store.writer.administer(CloseSession(id=tokens[1].id))
+    assert not store.writer.administer(CloseSession(id=tokens[1].id, at=LATER))
 
 
 def test_a_new_password_ends_the_sessions(store: Store, access: AccessReader) -> None:
     add(store, "ada", Role.ADMIN)
     token = new_token(SESSION)
     store.writer.administer(OpenSession(id=token.id, user="ada", digest=token.digest, at=NOW, expires_at=LATER))
-    store.writer.administer(ChangeUser(name="ada", password_hash="$argon2id$new"))
+    store.writer.administer(ChangeUser(name="ada", password_hash="$argon2id$new", at=LATER))
     assert access.session(token.id) is None
     assert access.user("ada") == (access.users()[0], "$argon2id$new")

@@ -171,7 +171,7 @@ async def test_keys_end_and_are_revoked(guarded: Guarded) -> None:
 async def test_a_user_who_was_switched_off_is_out_at_once(guarded: Guarded) -> None:
     async with guarded.client("bob") as bob:
         assert (await bob.get(JOBS)).status_code == 200
-        await guarded.api.recorder.administer(ChangeUser(name="bob", is_active=False))
+        await guarded.api.recorder.administer(ChangeUser(name="bob", is_active=False, at=datetime.now(UTC)))
         assert (await bob.get(JOBS)).status_code == 401
 
 

@@ -19,9 +19,11 @@ _big_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add to the jobs, whose rows stay as they are, and make the new tables."""
+    """Add to the jobs and models, whose rows stay as they are, and make the new tables."""
     op.add_column("training_jobs", sa.Column("team", sa.String(100)))
     op.create_index("ix_training_jobs_team", "training_jobs", ["team", "created_at", "id"])
+    op.add_column("models", sa.Column("team", sa.String(100)))
+    op.create_index("ix_models_team", "models", ["team", "id"])
     _create_teams()
     _create_oidc()
     _create_audit()
@@ -31,9 +33,10 @@ def downgrade() -> None:
     """Remove all of it. Export the audit log before."""
     for table in ("audit_log", "used_states", "oidc_accounts", "team_members", "teams"):
         op.drop_table(table)
-    op.drop_index("ix_training_jobs_team", "training_jobs")
-    with op.batch_alter_table("training_jobs") as jobs:
-        jobs.drop_column("team")
+    for table in ("models", "training_jobs"):
+        op.drop_index(f"ix_{table}_team", table)
+        with op.batch_alter_table(table) as changed:
+            changed.drop_column("team")
 
 
 def _create_teams() -> None:
