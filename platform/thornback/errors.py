@@ -204,6 +204,24 @@ class TooManyTries(ThornbackError):
     code = "too_many_tries"
 
 
+class TooManyRequests(ThornbackError):
+    """More requests than this key or address may send; `details["retry_after_s"]` says when to come back."""
+
+    code = "too_many_requests"
+
+
+class QuotaExceeded(ThornbackError):
+    """A user or a team would have more than they may; `details` name the quota, used, limit and who can lift it."""
+
+    code = "quota_exceeded"
+
+
+class SpendExceeded(QuotaExceeded):
+    """The same, of money."""
+
+    code = "spend_exceeded"
+
+
 class Unavailable(ThornbackError):
     """Something that Thornback needs (database, actor, Ray) is away; trying again later may work."""
 

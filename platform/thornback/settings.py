@@ -39,7 +39,20 @@ class AlertRule(BaseModel):
     tags: dict[str, str] = {}  # all of them
 
 
+class Quota(BaseModel):
+    """How much a user or a team may have; what is left out is not limited."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    jobs: Annotated[int | None, Field(ge=0, le=10**9, description="At once, waiting or running.")] = None
+    gpu_hours: Annotated[float | None, Field(ge=0, le=10**9, description="A month, on our own GPUs.")] = None
+    storage_bytes: Annotated[int | None, Field(ge=0, le=2**62, description="Of files that jobs have made.")] = None
+    usd_day: Annotated[float | None, Field(ge=0, le=10**9, description="US dollars a day, by UTC.")] = None
+    usd_month: Annotated[float | None, Field(ge=0, le=10**9, description="US dollars a month, by UTC.")] = None
+
+
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+Dollars = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -89,6 +102,9 @@ class Settings(BaseSettings):
         None
     )
     max_streams: Annotated[int, Field(ge=1, description="Live clients per replica.")] = 2000
+    max_streams_per_user: Annotated[
+        int, Field(ge=1, description="Of them, how many may be of one user; counted where access is on.")
+    ] = 1000
 
     ray_address: Annotated[
         str | None, Field(description="An existing cluster (`auto`, host:port, ray://); empty: start one here.")
@@ -246,6 +262,42 @@ class Settings(BaseSettings):
             '[{"name": "prod", "tags": {"env": "prod"}}, {"name": "many", "failures": 3, "within_minutes": 60}].'
         ),
     ] = [AlertRule(name="three within the hour", failures=3)]
+    prices: Annotated[
+        dict[Literal["GPU", "CPU"], Dollars],
+        Field(description='US dollars for an hour of our own machines, e.g. {"GPU": 2.5, "CPU": 0.04}; else nothing.'),
+    ] = {}
+    quota_user: Annotated[
+        Quota, Field(description='What each user may have, e.g. {"jobs": 20, "gpu_hours": 200, "usd_month": 500}.')
+    ] = Quota()
+    quota_team: Annotated[Quota, Field(description="The same of each team, for all its members together.")] = Quota()
+    quota_warn_share: Annotated[
+        float, Field(gt=0, le=1, description="From this share of a quota on there is a warning.")
+    ] = 0.8
+    reserve_margin: Annotated[
+        float, Field(ge=1, le=10, description="What is paid by time is set aside so many times its estimate.")
+    ] = 1.2
+    reserve_hours: Annotated[
+        float, Field(gt=0, le=10_000, description="Set aside for a job of our own of which no past run tells the time.")
+    ] = 1.0
+    reserve_usd: Annotated[Dollars, Field(description="Set aside for an order that the catalogue has no price of.")] = (
+        10.0
+    )
+    rate_limit: Annotated[
+        Literal["auto", "on", "off"], Field(description="auto: requests are counted where access control is on.")
+    ] = "auto"
+    rate_limits: Annotated[
+        dict[Literal["reads", "creates", "uploads", "sign_in", "address"], str],
+        Field(
+            description="Requests of one key and, as address, of one address, over those that stand here: "
+            '{"creates": "60/minute"}.'
+        ),
+    ] = {}
+    rate_replicas: Annotated[
+        int, Field(ge=1, description="API replicas that share these limits: each allows its part of them.")
+    ] = 1
+    trusted_proxies: Annotated[
+        list[str], Field(description="Networks of proxies whose X-Forwarded-For is believed, e.g. 10.0.0.0/8.")
+    ] = []
     mlflow_tracking_uri: Annotated[
         str | None, Field(description="Runs are also written to this MLflow; empty: to none.")
     ] = None

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from serve_apps.api.spec_body import SPEC_TAGS, UNKNOWN_SPEC, wrong_spec
-from thornback.errors import InvalidInput, NotSignedIn, ThornbackError, TooManyTries
+from thornback.errors import InvalidInput, NotSignedIn, QuotaExceeded, ThornbackError, TooManyTries
 from thornback.log import get_logger
 
 MEDIA_TYPE = "application/problem+json"
@@ -46,10 +46,16 @@ STATUS: Mapping[str, int] = {
     "version_in_use": 409,
     "idempotency_conflict": 409,
     "training_stopped": 409,
+    "body_too_slow": 408,
     "body_too_large": 413,
+    "address_too_long": 414,
+    "headers_too_large": 431,
     "unsupported_media_type": 415,
     "range_not_satisfiable": 416,
     "too_many_tries": 429,
+    "too_many_requests": 429,
+    "quota_exceeded": 429,
+    "spend_exceeded": 402,
     "unknown_host": 421,
     "invalid_input": 422,
     "invalid_data": 422,
@@ -165,8 +171,9 @@ def _headers_of(error: ThornbackError) -> Mapping[str, str]:
             return {"Content-Range": f"bytes */{error.details['size']}"}
         case NotSignedIn():
             return {"WWW-Authenticate": "Bearer"}
-        case TooManyTries():
-            return {"Retry-After": str(error.details["retry_after_s"])}
+        case TooManyTries() | QuotaExceeded():
+            after = error.details.get("retry_after_s")  # no time brings back what only an end or an admin does
+            return {} if after is None else {"Retry-After": str(after)}
         case _:
             return {}
 

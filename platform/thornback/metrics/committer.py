@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from thornback.errors import InvalidInput, StoreUnavailable, ThornbackError
+from thornback.errors import InvalidInput, QuotaExceeded, StoreUnavailable, ThornbackError
 from thornback.jobs.events import EventKind, JobEvent
 from thornback.log import get_logger
 from thornback.metrics.batcher import Batcher
@@ -229,6 +229,8 @@ class Committer:
             self._accept(committed)
             if call.forget:
                 self._standing.forget(call.job_ids)
+        except QuotaExceeded as error:
+            call.future.set_exception(error)  # its transaction was undone, and nothing is in doubt
         except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to this caller; the loop goes on
             self._reject([call], error, call.job_ids)
         else:

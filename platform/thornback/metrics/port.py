@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from thornback.access.audit import SYSTEM
 from thornback.access.changes import Change
+from thornback.by_name import ByName
 from thornback.jobs.events import Attempt, EventKind, JobEvent
 from thornback.jobs.queue import QueueChange
 from thornback.jobs.state import JobState
@@ -18,7 +19,7 @@ from thornback.spend.quotas import Level, QuotaChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamEvent:
+class StreamEvent(ByName):
     """A committed event as streams carry it; `id` grows and is the cursor of every stream."""
 
     id: int
@@ -30,7 +31,7 @@ class StreamEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(ByName):
     """What a subscriber has not seen yet."""
 
     events: tuple[StreamEvent, ...]
@@ -41,7 +42,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speaker:
+class Speaker(ByName):
     """The run that calls `record`: it is told when it has to stop, and fenced off once another took over."""
 
     job_id: str
@@ -49,7 +50,7 @@ class Speaker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ack:
+class Ack(ByName):
     """The answer to `record`, given after the commit."""
 
     committed: int  # events that were new
@@ -63,7 +64,7 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewJob:
+class NewJob(ByName):
     """A job to be created."""
 
     job_id: str
@@ -80,7 +81,7 @@ class NewJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Created:
+class Created(ByName):
     """The job that a `create` made, or that an earlier `create` with the same key had made."""
 
     job: JobState
@@ -89,7 +90,7 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(ByName):
     """A webhook whose signature was good; (provider, delivery_id) is unique, so that a repeat does nothing."""
 
     provider: str
@@ -104,7 +105,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(ByName):
     """What became of a delivery."""
 
     is_new: bool  # False: the same delivery came before, and nothing was done
@@ -113,7 +114,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueuePlace:
+class QueuePlace(ByName):
     """A waiting job's place in line, 1 for the next, and why it waits."""
 
     position: int
@@ -121,7 +122,7 @@ class QueuePlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecorderHealth:
+class RecorderHealth(ByName):
     """How the writer is doing."""
 
     database: str  # "ok" or what is wrong

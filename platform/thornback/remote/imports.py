@@ -53,7 +53,7 @@ def import_of(sighting: Sighting, *, via: Via, at: datetime, catalogue: Catalogu
     job_id = imported_id(sighting.provider, sighting.provider_id)
     begun = sighting.created_at or at
     spec = _spec(sighting, catalogue)
-    new = NewJob(job_id=job_id, spec=spec.model_dump(mode="json"), user=USER, at=begun)
+    new = NewJob(job_id=job_id, spec=spec.model_dump(mode="json"), user=USER, at=begun, runs_already=True)
     # Scheduled from the beginning, or the dispatcher would start it.
     scheduled = EventFactory(job_id).scheduled(ATTEMPT, submission_id=submission_id(job_id, 1), at=begun)
     item = ItemState(job_id=job_id, item=1, order=1, provider=sighting.provider)

@@ -1,0 +1,229 @@
+"""How much somebody may have, how much that is already, and the answer to one who wants more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from thornback.errors import QuotaExceeded, SpendExceeded
+from thornback.settings import Quota
+from thornback.spend.money import MS_PER_HOUR, hours, micro, usd
+from thornback.spend.periods import next_day, next_month
+from thornback.spend.prices import Amount
+
+HolderKind = Literal["user", "team"]
+
+
+class Limited(StrEnum):
+    """What is limited: the fields of `Quota`."""
+
+    JOBS = "jobs"
+    GPU_HOURS = "gpu_hours"
+    STORAGE = "storage_bytes"
+    USD_DAY = "usd_day"
+    USD_MONTH = "usd_month"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Holder:
+    """Whose quota it is."""
+
+    kind: HolderKind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What a holder has of everything that is limited; what is set aside counts as used."""
+
+    jobs: int = 0
+    storage_bytes: int = 0
+    gpu_ms: int = 0  # of this month
+    day_micro: int = 0
+    month_micro: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """Where a holder stands with one limit, in whole units: jobs, bytes, milliseconds, millionths of a dollar."""
+
+    holder: Holder
+    what: Limited
+    used: int
+    limit: int
+    resets_at: datetime | None
+
+    def allows(self, wanted: int) -> bool:
+        """Whether so much more is within the limit. Nothing more always is, but in a full storage."""
+        if self.what is Limited.STORAGE:
+            return self.used < self.limit
+        return wanted == 0 or self.used + wanted <= self.limit
+
+    def reaches(self, share: float, wanted: int) -> bool:
+        """Whether so much more is what brings it to a share of the limit."""
+        mark = share * self.limit
+        if self.what is Limited.STORAGE:
+            return self.used >= mark
+        return self.used < mark <= self.used + wanted
+
+    def shown(self, amount: int) -> float | int:
+        """An amount in the unit of the setting."""
+        if self.what is Limited.GPU_HOURS:
+            return round(hours(amount), 4)
+        return usd(amount) if self.what in (Limited.USD_DAY, Limited.USD_MONTH) else amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaSet:
+    """Somebody's own limits, which an admin has set; a field that they do not name is as in the settings."""
+
+    holder: Holder
+    limits: Mapping[str, float | int | None]  # None: no limit
+    note: str
+    set_at: datetime
+    set_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetQuota:
+    """Give somebody limits of their own; they replace those set before."""
+
+    holder: Holder
+    limits: Mapping[str, float | int | None]
+    note: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearQuota:
+    """Back to the settings. False where there was nothing of their own."""
+
+    holder: Holder
+    by: str
+    at: datetime
+
+
+QuotaChange = SetQuota | ClearQuota
+
+
+def effective(defaults: Quota, own: Mapping[str, Any] | None) -> Quota:
+    """The settings with what an admin has set over them."""
+    return defaults if not own else Quota.model_validate({**defaults.model_dump(), **own})
+
+
+def levels(holder: Holder, quota: Quota, used: Used, *, at: datetime) -> list[Level]:
+    """Where a holder stands with each limit that there is."""
+    rows: list[tuple[Limited, int, int | None, datetime | None]] = [
+        (Limited.JOBS, used.jobs, quota.jobs, None),
+        (Limited.GPU_HOURS, used.gpu_ms, _scaled(quota.gpu_hours, MS_PER_HOUR), next_month(at)),
+        (Limited.STORAGE, used.storage_bytes, quota.storage_bytes, None),
+        (Limited.USD_DAY, used.day_micro, None if quota.usd_day is None else micro(quota.usd_day), next_day(at)),
+        (
+            Limited.USD_MONTH,
+            used.month_micro,
+            None if quota.usd_month is None else micro(quota.usd_month),
+            next_month(at),
+        ),
+    ]
+    return [
+        Level(holder=holder, what=what, used=have, limit=limit, resets_at=resets)
+        for what, have, limit, resets in rows
+        if limit is not None
+    ]
+
+
+def wanted_of(what: Limited, amount: Amount, *, is_part: bool) -> int:
+    """How much of a limit a new job takes. Parts of a job are no jobs of their own."""
+    return {
+        Limited.JOBS: 0 if is_part else 1,
+        Limited.GPU_HOURS: amount.gpu_ms,
+        Limited.STORAGE: 0,
+        Limited.USD_DAY: amount.micro_usd,
+        Limited.USD_MONTH: amount.micro_usd,
+    }[what]
+
+
+def check(found: Iterable[Level], amount: Amount, *, is_part: bool, at: datetime) -> None:
+    """Raises SpendExceeded or QuotaExceeded for the first limit that a new job would break."""
+    for level in found:
+        wanted = wanted_of(level.what, amount, is_part=is_part)
+        # A part goes on with what its whole was admitted for; a full storage does not stop it halfway.
+        if not level.allows(wanted) and not (is_part and level.what is Limited.STORAGE):
+            raise _refusal(level, wanted, at)
+
+
+def warnings(found: Iterable[Level], amount: Amount, *, share: float, is_part: bool) -> Sequence[Level]:
+    """The limits of which a new job reaches a share, with what it takes counted as used."""
+    reached = []
+    for level in found:
+        wanted = wanted_of(level.what, amount, is_part=is_part)
+        if level.reaches(share, wanted):
+            reached.append(
+                Level(
+                    holder=level.holder,
+                    what=level.what,
+                    used=level.used + wanted,
+                    limit=level.limit,
+                    resets_at=level.resets_at,
+                )
+            )
+    return reached
+
+
+def sentence(level: Level) -> str:
+    """What is used, for people."""
+    used, limit = level.shown(level.used), level.shown(level.limit)
+    return f"{level.holder} uses {_text(level.what, used)} of {_text(level.what, limit)} {_UNIT[level.what]}"
+
+
+_UNIT = {
+    Limited.JOBS: "jobs at once",
+    Limited.GPU_HOURS: "GPU hours of this month",
+    Limited.STORAGE: "bytes of storage",
+    Limited.USD_DAY: "USD of today",
+    Limited.USD_MONTH: "USD of this month",
+}
+
+
+def _refusal(level: Level, wanted: int, at: datetime) -> QuotaExceeded:
+    kind = SpendExceeded if level.what in (Limited.USD_DAY, Limited.USD_MONTH) else QuotaExceeded
+    more = f", and this job is set down with {_text(level.what, level.shown(wanted))} more" if wanted else ""
+    when = {
+        Limited.JOBS: "wait for one to end",
+        Limited.STORAGE: "delete jobs that nobody needs",
+    }.get(level.what, f"it begins anew at {level.resets_at:%Y-%m-%dT%H:%MZ}" if level.resets_at else "")
+    lift = f"thornback quota set {level.holder.name}{' --team' if level.holder.kind == 'team' else ''}"
+    message = f"{sentence(level)}{more}: {when}, or ask an admin to lift it (`{lift}`)"
+    details: dict[str, Any] = {
+        "quota": level.what.value,
+        "holder": {"kind": level.holder.kind, "name": level.holder.name},
+        "used": level.shown(level.used),
+        "wanted": level.shown(wanted),
+        "limit": level.shown(level.limit),
+        "resets_at": level.resets_at.isoformat() if level.resets_at else None,
+        "lifted_by": "an admin",
+    }
+    if level.resets_at is not None:
+        details["retry_after_s"] = max(1, int((level.resets_at - at).total_seconds()))
+    return kind(message, **details)
+
+
+def _text(what: Limited, amount: float | int) -> str:
+    return (
+        f"{amount:.2f}"
+        if what in (Limited.USD_DAY, Limited.USD_MONTH)
+        else f"{amount:g}"
+        if isinstance(amount, float)
+        else str(amount)
+    )
+
+
+def _scaled(value: float | None, factor: int) -> int | None:
+    return None if value is None else round(value * factor)

@@ -1,0 +1,122 @@
+"""Money inside the writer's transactions: set aside as a job is made, settled as it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from typing import Self
+
+import sqlalchemy as sa
+
+from thornback.jobs.events import EventKind
+from thornback.jobs.items import ItemStatus
+from thornback.jobs.state import JobState
+from thornback.metrics.port import StreamEvent
+from thornback.providers.catalogue import Catalogue, load_catalogue
+from thornback.settings import Settings
+from thornback.spend.prices import Tariff
+from thornback.spend.quotas import Holder, Level, check, warnings
+from thornback.store.demand import actual, estimate
+from thornback.store.ledger import balance, book, forget_size, note_size
+from thornback.store.quotas import levels_of
+from thornback.store.tables import JobItem
+
+_items = JobItem.__table__  # type: ignore[attr-defined]
+_STORES = (EventKind.ARTIFACT, EventKind.ITEM)
+
+
+class Money:
+    """What the writer does about money; the lock of its transaction makes every decision the only one."""
+
+    def __init__(self, tariff: Tariff, catalogue: Callable[[], Catalogue]) -> None:
+        """`catalogue` is asked for when the first order is priced; it may raise SettingsError."""
+        self._tariff, self._catalogue = tariff, cache(catalogue)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As the settings have it."""
+        return cls(Tariff.of(settings), lambda: load_catalogue(settings))
+
+    @classmethod
+    def plain(cls) -> Self:
+        """Nothing is limited, our own machines cost nothing, orders cost what the built-in catalogue says."""
+        return cls(Tariff(), lambda: load_catalogue(Settings(catalogue=None)))
+
+    def admit(self, connection: sa.Connection, job: JobState, parent: JobState | None) -> Sequence[Level]:
+        """Set aside what a new job will cost; its row is there already. Returns limits that are nearly reached.
+
+        What was set aside for a job of several steps passes on to its part, and counts when that was admitted.
+
+        Raises:
+            SpendExceeded, QuotaExceeded: somebody would have more than they may; the transaction must not go on.
+        """
+        at = job.created_at
+        assert at is not None  # noqa: S101 - by its first event
+        booked_at = at if parent is None else self._pass_on(connection, job, parent, at)
+        amount = estimate(job, self._tariff, self._catalogue, connection)
+        is_part = job.parent_id is not None
+        found = [
+            level
+            for holder in _holders(job)
+            for level in levels_of(connection, self._tariff, holder, at=booked_at, without_job=job.id)
+        ]
+        check(found, amount, is_part=is_part, at=at)
+        book(connection, job, "reserved", amount, at=at, booked_at=booked_at)
+        return warnings(found, amount, share=self._tariff.warn_share, is_part=is_part)
+
+    def _pass_on(self, connection: sa.Connection, job: JobState, parent: JobState, at: datetime) -> datetime:
+        held = balance(connection, parent.id)
+        booked_at = held.booked_at or parent.created_at or at
+        if parent.final is None:
+            back = held.given_back(f"passed on to its part {job.id}")
+            book(connection, parent, "released", back, at=at, booked_at=booked_at)
+        return booked_at
+
+    def follow(self, connection: sa.Connection, jobs: Mapping[str, JobState], events: Sequence[StreamEvent]) -> None:
+        """After a commit: settle the jobs that have ended, and add up what others have stored."""
+        for job in jobs.values():
+            if job.final is not None:
+                self._settle(connection, job)
+        for job_id in {event.job_id for event in events if event.kind in _STORES} & jobs.keys():
+            note_size(connection, jobs[job_id], _size(connection, jobs[job_id]))
+
+    def forget(self, connection: sa.Connection, job: JobState, *, at: datetime) -> None:
+        """A job is being deleted: what it has cost stays in the ledger, what was only set aside does not."""
+        forget_size(connection, job.id)
+        held = balance(connection, job.id)
+        if job.final is None and held.booked_at is not None:
+            back = held.given_back("deleted before its end")
+            book(connection, job, "released", back, at=at, booked_at=held.booked_at)
+
+    def _settle(self, connection: sa.Connection, job: JobState) -> None:
+        """Make the sum of a job's rows what it has cost; what is told after its end corrects that."""
+        held = balance(connection, job.id)
+        cost = actual(job, self._tariff, held.reserved_micro)
+        at = job.completed_at or job.created_at
+        assert at is not None  # noqa: S101 - it has ended
+        booked_at = held.booked_at or job.created_at or at
+        if held.is_settled:
+            more = replace(cost, micro_usd=cost.micro_usd - held.micro_usd, gpu_ms=cost.gpu_ms - held.gpu_ms)
+            book(connection, job, "corrected", more, at=at, booked_at=booked_at)
+            return
+        book(connection, job, "released", held.given_back(f"the job is {job.final}"), at=at, booked_at=booked_at)
+        book(connection, job, "charged", cost, at=at, booked_at=booked_at)
+
+
+def _holders(job: JobState) -> list[Holder]:
+    mine = [Holder("user", job.user)]
+    return mine if job.team is None else [*mine, Holder("team", job.team)]
+
+
+def _size(connection: sa.Connection, job: JobState) -> int:
+    stored = sa.select(sa.func.sum(_items.c.size_bytes)).where(
+        _items.c.job_id == job.id, _items.c.status == ItemStatus.STORED.value
+    )
+    items = int(connection.execute(stored).scalar_one() or 0)
+    # A file that is an item of the job and an artifact of it as well is counted once.
+    files = {artifact.uri: artifact.size_bytes or 0 for artifact in job.artifacts.values()}
+    uris = sa.select(_items.c.uri).where(_items.c.job_id == job.id, _items.c.uri.is_not(None))
+    known = set(connection.execute(uris).scalars()) if items and files else set()
+    return items + sum(size for uri, size in files.items() if uri not in known)
