@@ -1,11 +1,12 @@
-"""Two 1080p clips of five minutes with known scenes, and how detections are scored against them.
+"""Three 1080p clips of five minutes with known scenes, and how detections are scored against them.
 
-    python -m tests.benchmarks.video_clips a b a10 [--folder /tmp/thornback-clips]
+    python -m tests.benchmarks.video_clips a b c a10 [--folder /tmp/thornback-clips]
 
-`a` is the clip that thresholds may be chosen on. `b` is the one that they are only checked on: other things
-are filmed (footage_night.py), with other colours and numbers, transitions of other lengths, another encoder
-preset, bit rate and spacing of key frames. `a10` is `a` twice, ten minutes, for times alone. Clips are drawn once
-(some minutes each) and kept in the folder by a hash of what they are made from.
+`a` and `b` are the clips that thresholds may be chosen on. `c` is the one that they are only checked on. In each of
+them other things are filmed (footage.py, footage_night.py, footage_stage.py), with other colours and numbers,
+transitions of other lengths, another encoder preset, bit rate and spacing of key frames. `a10` is `a` twice, ten
+minutes, for times alone. Clips are drawn once (some minutes each) and kept in the folder by a hash of what they
+are made from.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import numpy as np
 from tests.fixtures.clips import Change, Shot, Truth, write_clip
 from tests.fixtures.footage import LAND, Maker
 from tests.fixtures.footage_night import NIGHT
+from tests.fixtures.footage_stage import STAGE
 
 SIZE = (1920, 1080)
 FPS = Fraction(24)
@@ -62,7 +64,7 @@ class Recipe:
     @property
     def makers(self) -> Mapping[str, Maker]:
         """What is filmed."""
-        return {"land": LAND, "night": NIGHT}[self.family]
+        return {"land": LAND, "night": NIGHT, "stage": STAGE}[self.family]
 
 
 RECIPES = {
@@ -97,6 +99,22 @@ RECIPES = {
         grainy=0.5,
         options={"preset": "superfast", "g": "48", "sc_threshold": "0", "bf": "2", "threads": "2"},
         bit_rate=3_500_000,
+    ),
+    "c": Recipe(
+        seed=4_099,
+        family="stage",
+        shots=180,
+        median=33,
+        dissolves=(14, 16, 20, 24, 24, 30, 34, 38),
+        fades=(18, 20, 24, 24, 28, 32, 38, 44),
+        flashes=12,
+        whips=8,
+        lights=7,
+        crossers=5,
+        dark=0.12,
+        grainy=0.45,
+        options={"preset": "veryfast", "g": "96", "bf": "3", "threads": "2"},
+        bit_rate=2_800_000,
     ),
 }
 
@@ -218,7 +236,7 @@ def twice(name: str, folder: Path) -> tuple[Path, Truth]:
 def main() -> None:
     """Make and describe."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("names", nargs="+", choices=["a", "b", "a10", "b10"])
+    parser.add_argument("names", nargs="+", choices=["a", "b", "c", "a10", "b10"])
     parser.add_argument("--folder", type=Path, default=default_folder())
     given = parser.parse_args()
     for name in given.names:

@@ -1,6 +1,6 @@
 """Figure 2: detection and one frame per scene against PySceneDetect's detect + save_images, in one run.
 
-    python -m tests.benchmarks.video_frames [--clips a b a10] [--rounds 3] [--workers 2] [--folder DIR]
+    python -m tests.benchmarks.video_frames [--clips a b c a10] [--rounds 3] [--workers 2] [--folder DIR]
 
 Needs `pip install scenedetect==0.7.2` beside the project's own packages. Both write one JPEG of quality 95 per
 scene in full resolution. Contestants take turns, each time in a fresh process; CPU seconds have the children and
@@ -130,7 +130,7 @@ def compare(name: str, path: Path, truth: Truth, rounds: int, entered: Sequence[
 def main() -> None:
     """Make the clips, let all take turns, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--clips", nargs="+", default=["a", "b", "a10"], choices=["a", "b", "a10", "b10"])
+    parser.add_argument("--clips", nargs="+", default=["a", "b", "c", "a10"], choices=["a", "b", "c", "a10", "b10"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=default_folder())

@@ -126,7 +126,7 @@ def model(alone: dict[str, float], size_bytes: int, nodes: int) -> float:
 def main() -> None:
     """Run, print, predict."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--clip", default="a", choices=["a", "b", "a10", "b10"])
+    parser.add_argument("--clip", default="a", choices=["a", "b", "c", "a10", "b10"])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=default_folder())

@@ -1,6 +1,6 @@
 """Figure 1: scene detection against PySceneDetect on the same cores in one run, on clips with known scenes.
 
-    python -m tests.benchmarks.video_scenes [--clips a b] [--rounds 3] [--workers 2] [--folder DIR] [--only NAME …]
+    python -m tests.benchmarks.video_scenes [--clips a b c] [--rounds 3] [--workers 2] [--folder DIR] [--only NAME …]
 
 Needs `pip install scenedetect==0.7.2` beside the project's own packages. Contestants take turns, each time in a
 fresh process: CPU seconds (of children too, and of their start) and wall seconds are the medians over the
@@ -105,7 +105,7 @@ def compare(name: str, path: Path, truth: Truth, entered: Sequence[Contestant], 
 def main() -> None:
     """Make the clips, let all take turns, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--clips", nargs="+", default=["a", "b"], choices=["a", "b", "a10", "b10"])
+    parser.add_argument("--clips", nargs="+", default=["a", "b", "c"], choices=["a", "b", "c", "a10", "b10"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=default_folder())

@@ -3,7 +3,8 @@
 Three kinds of boundary, each with its rule:
 
 - a cut is a single great step: the greatest around, several times the usual step of its neighbours (a moving
-  camera makes all of them great), and the picture does not come back (a flash does);
+  camera makes all of them great), and the picture does not come back (a flash does). What flickers or swarms on one
+  side of it makes steps as great; blurred, it does not, so a cut may also be one in the blurred picture alone;
 - in a dissolve the frames are a mix of those before and after, which are not alike, and have less contrast;
 - a fade is a frame without contrast between frames with some, not cut off from either.
 
@@ -39,16 +40,20 @@ class Boundary:
     stamp: int
     """The new scene's first frame; the middle of a dissolve or fade."""
     how: How
+    strength: float = 0.0
+    """A cut's step."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
-    """Thresholds. Chosen on one drawn clip (tests/benchmarks/video_clips.py), in the middle of wide gaps."""
+    """Thresholds. Chosen on drawn clips (tests/benchmarks/video_clips.py), in the middle of wide gaps."""
 
     cut_step: float = 9.0
     """Least step of a cut, where the frame has ordinary contrast."""
     cut_step_dark: float = 3.5
     """The same where it has hardly any."""
+    cut_refresh: float = 2.0
+    """Times this at a key frame that came by the clock: the encoder draws the same picture afresh."""
     cut_ratio: float = 2.8
     """Of a cut's step to the median of its eight neighbours, after a margin of `cut_margin`."""
     cut_margin: float = 2.2
@@ -87,7 +92,7 @@ def boundaries(signals: Signals, unit_s: float, rules: Rules | None = None) -> l
     cuts = find_cuts(signals, unit_s, rules)
     hard = stamps[cuts]
     apart = APART_S / unit_s
-    found = [Boundary(int(stamp), How.CUT) for stamp in hard]
+    found = [Boundary(int(stamps[row]), How.CUT, float(signals.step[row])) for row in cuts]
     for how, places in (
         (How.FADE, find_fades(signals, hard, unit_s, rules)),
         (How.DISSOLVE, find_dissolves(signals, hard, unit_s, rules)),
@@ -105,10 +110,9 @@ def find_cuts(signals: Signals, unit_s: float, rules: Rules) -> NDArray[np.intp]
     before = np.concatenate([signals.spread[:1], signals.spread[:-1]])
     contrast = np.minimum(1, np.maximum(signals.spread, before) / ORDINARY)
     least = rules.cut_step_dark + (rules.cut_step - rules.cut_step_dark) * contrast
-    great = (step > least) & (signals.across > rules.cut_across * step)
-    great &= step > rules.cut_ratio * _around(step, 4, 0.5) + rules.cut_margin
-    great &= step > rules.cut_alone * _around(step, 2, 2 / 3)
-    rows = np.flatnonzero(great)
+    least = np.where(signals.refresh, rules.cut_refresh * least, least)
+    single = _single(step, signals.across, rules) | _single(signals.blurred_step, signals.blurred_across, rules)
+    rows = np.flatnonzero((step > least) & single)
     width = PEAK_S / unit_s
     firsts = np.searchsorted(stamps, stamps[rows] - width)
     lasts = np.searchsorted(stamps, stamps[rows] + width, side="right")
@@ -116,6 +120,13 @@ def find_cuts(signals: Signals, unit_s: float, rules: Rules) -> NDArray[np.intp]
         row == first + int(np.argmax(step[first:last])) for row, first, last in zip(rows, firsts, lasts, strict=True)
     ]
     return np.asarray(rows[np.array(highest, bool)], np.intp)
+
+
+def _single(step: Floats, across: Floats, rules: Rules) -> NDArray[np.bool_]:
+    """Where a step is alone among its neighbours and leads to another picture."""
+    away = across > rules.cut_across * step
+    usual = rules.cut_ratio * _around(step, 4, 0.5) + rules.cut_margin
+    return np.asarray(away & (step > usual) & (step > rules.cut_alone * _around(step, 2, 2 / 3)))
 
 
 def find_dissolves(signals: Signals, hard: Stamps, unit_s: float, rules: Rules) -> list[int]:

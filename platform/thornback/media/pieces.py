@@ -26,6 +26,8 @@ class Piece:
     step_s: float
     timed: bool
     mode: Mode
+    refreshes: frozenset[int] = frozenset()
+    """See `ranges.Index.refreshes`; of the whole video."""
 
 
 def cut_up(
@@ -34,8 +36,9 @@ def cut_up(
     """One piece for each span of the plan. Without time stamps every frame is decoded, since they are counted."""
     if not index.timed:
         mode = Mode(reference_only=False, rough=mode.rough)
+    refreshes = index.refreshes if index.timed else frozenset()
     spans = plan(index, run.workers, reach_s, longest_s)
-    return [Piece(path, span, index.unit, index.step_s, index.timed, mode) for span in spans]
+    return [Piece(path, span, index.unit, index.step_s, index.timed, mode, refreshes) for span in spans]
 
 
 def weights(pieces: Sequence[Piece], index: Index) -> list[float]:

@@ -38,6 +38,12 @@ class Index:
     """Whether the file has time stamps. If not, it can only be read from its beginning."""
 
     @property
+    def refreshes(self) -> frozenset[int]:
+        """Key frames that came because the greatest distance between two was over, not because the picture changed."""
+        gaps = np.diff(self.keys)
+        return frozenset(self.keys[1:][gaps == gaps.max()].tolist()) if len(gaps) else frozenset()
+
+    @property
     def step_s(self) -> float:
         """Seconds between two frames (the median)."""
         if len(self.stamps) < 2:
@@ -99,7 +105,7 @@ def plan(index: Index, workers: int, reach_s: float, longest_s: float = math.inf
     """
     most = math.floor(index.length_s / max(SHORTEST_S, 8 * reach_s))
     wanted = max(workers * ROUNDS if workers > 1 else 1, math.ceil(index.length_s / longest_s))
-    wanted = min(wanted, most)
+    wanted = min(math.ceil(wanted / workers) * workers, most)
     if not index.timed or wanted < 2:
         return [Span()]
     ideal = np.linspace(index.stamps[0], index.stamps[-1], wanted + 1)[1:-1]

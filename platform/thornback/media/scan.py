@@ -124,7 +124,7 @@ def sweep(item: Sweep) -> Swept:
 
         judge = _Judge(piece, item.rules)
         for count, (stamp, frame) in enumerate(shown(video, piece), start=1):
-            step = judge.meter.add(stamp, tiny(frame))
+            step = judge.meter.add(stamp, tiny(frame), refresh=stamp in piece.refreshes)
             if piece.span.owns(stamp):
                 judge.pool.offer(stamp, frame, step)
             if count % BATCH == 0:

@@ -95,7 +95,7 @@ def measure(piece: Piece) -> tuple[Signals, int]:
     parts: list[Signals] = []
     with opened(piece.path, piece.mode) as video:
         for count, (stamp, frame) in enumerate(shown(video, piece), start=1):
-            meter.add(stamp, tiny(frame))
+            meter.add(stamp, tiny(frame), refresh=stamp in piece.refreshes)
             if count % BATCH == 0:
                 parts.append(meter.take())
         parts.append(meter.take(last=True))
@@ -125,9 +125,9 @@ def arranged(signals: Signals, index: Index, options: Options, broken: int) -> S
 
 
 def spaced(found: Sequence[Boundary], index: Index, least_s: float) -> list[Boundary]:
-    """Without those that would make a scene of less than `least_s`. A cut goes before a dissolve or fade."""
+    """Without those that would make a scene of less than `least_s`. Cuts go first, the strongest of them foremost."""
     kept: list[Boundary] = []
-    for boundary in sorted(found, key=lambda one: (one.how is not How.CUT, one.stamp)):
+    for boundary in sorted(found, key=lambda one: (one.how is not How.CUT, -one.strength, one.stamp)):
         time = index.seconds(boundary.stamp)
         bounds = [0.0, index.length_s, *(index.seconds(other.stamp) for other in kept)]
         if all(abs(time - bound) >= least_s for bound in bounds):

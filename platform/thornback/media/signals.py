@@ -5,6 +5,8 @@
 - `step`: how far it is from the frame before (see `tiny.distance`);
 - `across`: the least distance between any frame shortly before and any shortly after; a flash comes back to
   where it was, so its `across` is small, and a cut does not;
+- `blurred_step` and `blurred_across`: the same of pictures so coarse that what is small and moves hardly counts;
+- `refresh`: whether the encoder drew it afresh because it was time to (see `ranges.Index.refreshes`);
 - `spread` and `mean` of its brightness (0 to 255); a frame of one colour has no spread;
 - at three half-widths of a window around it, between the window's first frame S and last frame E, the mix
   S + share · (E - S) that is nearest to the frame:
@@ -47,6 +49,9 @@ class Signals:
     stamps: Stamps
     step: Floats
     across: Floats
+    blurred_step: Floats
+    blurred_across: Floats
+    refresh: NDArray[np.bool_]
     spread: Floats
     mean: Floats
     share: Floats
@@ -87,16 +92,18 @@ class Meter:
         self._recent: list[Tiny] = []
         self._stamps: list[int] = []
         self._near: list[list[float]] = []
+        self._refresh: list[bool] = []
         self._coarse: list[Coarse] = []
         self._measured = 0
         """How many of the held frames have been measured before."""
 
-    def add(self, stamp: int, small: Tiny) -> float:
+    def add(self, stamp: int, small: Tiny, *, refresh: bool = False) -> float:
         """The next frame; gives its `step`."""
         near = [distance(small, earlier) for earlier in reversed(self._recent)]
         self._near.append(near + [np.inf] * (self.lags - len(near)))
         self._recent = [*self._recent[1 - self.lags :], small]
         self._stamps.append(stamp)
+        self._refresh.append(refresh)
         self._coarse.append(coarse(small))
         return near[0] if near else 0.0
 
@@ -113,7 +120,7 @@ class Meter:
         if done < len(stamps):
             oldest = int(np.searchsorted(stamps, stamps[done] - self.reach - 1))
             gone = max(0, min(oldest, done - self.lags))
-            for held in (self._stamps, self._near, self._coarse):
+            for held in (self._stamps, self._near, self._refresh, self._coarse):
                 del held[:gone]
             done -= gone
         self._measured = done
@@ -123,9 +130,23 @@ class Meter:
         near = np.array(self._near, np.float32).reshape(-1, self.lags)
         spread, mean = views[part, :_PLANE].std(axis=1), views[part, :_PLANE].mean(axis=1)
         share, rest, dip, alike, far = np.stack([_mix(views, stamps, part, half) for half in self.halves], axis=2)
-        step = np.where(np.isfinite(near[part, 0]), near[part, 0], 0).astype(np.float32)
-        across = _across(near)[part]
-        return Signals(stamps[part], step, across, spread, mean, share, rest, dip, alike, far)
+        blurred = _distances(views, self.lags)
+        refresh = np.array(self._refresh, np.bool_)[part]
+        steps = (_step(near)[part], _across(near)[part], _step(blurred)[part], _across(blurred)[part])
+        return Signals(stamps[part], *steps, refresh, spread, mean, share, rest, dip, alike, far)
+
+
+def _step(near: Floats) -> Floats:
+    """From the frame before; 0 for the first."""
+    return np.where(np.isfinite(near[:, 0]), near[:, 0], 0).astype(np.float32)
+
+
+def _distances(views: Floats, lags: int) -> Floats:
+    """Of each frame from the `lags` before it, on the scale of `tiny.distance`: (frames, lags)."""
+    near = np.full((len(views), lags), np.inf, np.float32)
+    for lag in range(1, min(lags + 1, len(views))):
+        near[lag:, lag - 1] = 3 * np.abs(views[lag:] - views[:-lag]).mean(axis=1)
+    return near
 
 
 def _across(near: Floats) -> Floats:

@@ -74,7 +74,7 @@ def test_pieces_measure_what_the_whole_does(clip: tuple[Path, Truth]) -> None:
 
     whole, parts = measured(Span()), Signals.join([measured(span) for span in spans])
     assert parts.stamps.tolist() == index.stamps.tolist()
-    for name in ("step", "across", "spread", "share", "rest", "dip", "alike", "far"):
+    for name in ("step", "across", "blurred_step", "blurred_across", "spread", "share", "rest", "dip", "alike", "far"):
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-4, atol=1e-4, err_msg=name)
 
 
@@ -104,6 +104,12 @@ def test_a_short_video_and_one_without_times_are_one_piece() -> None:
 def test_a_cut_goes_before_a_dissolve_that_is_too_near() -> None:
     index = Index(np.arange(0, 240), np.array([0]), 1 / 24, timed=True)
     found = [Boundary(5, How.CUT), Boundary(60, How.DISSOLVE), Boundary(65, How.CUT), Boundary(120, How.CUT)]
+    assert [one.stamp for one in spaced(found, index, 0.4)] == [65, 120]
+
+
+def test_of_two_cuts_that_are_too_near_the_stronger_stays() -> None:
+    index = Index(np.arange(0, 240), np.array([0]), 1 / 24, timed=True)
+    found = [Boundary(60, How.CUT, 4.7), Boundary(65, How.CUT, 76.0), Boundary(120, How.CUT, 9.0)]
     assert [one.stamp for one in spaced(found, index, 0.4)] == [65, 120]
 
 
