@@ -40,7 +40,7 @@ def found(frames: Iterable[Tiny], refreshes: frozenset[int] = frozenset()) -> li
 @pytest.mark.parametrize("swarm_first", [False, True])
 def test_a_cut_between_calm_and_swarming_pictures(swarm_first: bool) -> None:
     calm = [np.asarray(picture(1, 90), np.uint8)] * 30
-    wild = [swarm(picture(2, 150), seed, 40) for seed in range(30)]
+    wild = [swarm(picture(2, 130), seed, 60) for seed in range(30)]
     assert found([*wild, *calm] if swarm_first else [*calm, *wild]) == [30]
 
 
