@@ -19,6 +19,7 @@ from serve_apps.api import openapi, problems
 from serve_apps.api.context import ApiContext, HealthCheck
 from serve_apps.api.guard import SECURITY_HEADERS, Guard
 from serve_apps.api.principal import authorize
+from serve_apps.api.rates import RateGate, Rates, are_counted
 from serve_apps.api.routes import (
     access,
     alerts,
@@ -145,6 +146,8 @@ def _bare_app(context: ApiContext) -> FastAPI:
     )
     app.state.context = context
     app.add_middleware(Guard, settings=context.settings)
+    if are_counted(context.settings):
+        app.add_middleware(RateGate, rates=Rates(context.settings))
     if context.settings.allowed_origins:
         # Without credentials: pages elsewhere send a key or a ticket, never the cookie of this site.
         app.add_middleware(
@@ -152,7 +155,7 @@ def _bare_app(context: ApiContext) -> FastAPI:
             allow_origins=context.settings.allowed_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-            expose_headers=["Location", "Retry-After"],
+            expose_headers=["Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Thornback-Quota-Warning"],
         )
     problems.install(app, extra_headers=SECURITY_HEADERS)
     openapi.install(app)
