@@ -69,7 +69,12 @@ class ApiContext:
         self.read = Reads(reader)
         self.sign_ins = Throttle()
         self.log_indexes = LogIndexes()
-        self.hub = Hub(recorder, self.read, max_streams=settings.max_streams)
+        self.hub = Hub(
+            recorder,
+            self.read,
+            max_streams=settings.max_streams,
+            max_streams_per_user=settings.max_streams_per_user,
+        )
 
     @cached_property
     def storage_usage(self) -> StorageUsage:

@@ -7,6 +7,7 @@ address (Host). Pages of `allowed_origins` may, and whoever has a ticket may rea
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_apps.api.limits import BODY_S, MAX_DEPTH, check_head, is_too_deep
 from serve_apps.api.problems import problem_response
 from serve_apps.api.urls import parse_base
 from thornback.settings import Settings
@@ -64,7 +66,7 @@ class Guard:
         has_ticket = _has_ticket(scope)
         send = _with_headers(send, readable=has_ticket)
         is_signed = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in SIGNED_PATHS
-        refusal = None if is_signed else self._refusal(scope)
+        refusal = check_head(scope) or (None if is_signed else self._refusal(scope))
         if refusal is not None:
             await _refuse(scope, receive, send, *refusal)
             return
@@ -72,12 +74,19 @@ class Guard:
         if has_body and not _is_streamed(scope["path"]):
             most = self._webhook_max_bytes if is_signed else MAX_BODY_BYTES
             try:
-                body = await _read_body(scope, receive, most)
+                async with asyncio.timeout(BODY_S):
+                    body = await _read_body(scope, receive, most)
             except _ClientLeft:
+                return
+            except TimeoutError:
+                await _refuse(scope, receive, send, "body_too_slow", f"the body was not here after {BODY_S:g} s")
                 return
             if body is None:
                 text = f"the body is larger than {most} bytes"
                 await _refuse(scope, receive, send, "body_too_large", text)
+                return
+            if not is_signed and is_too_deep(body):
+                await _refuse(scope, receive, send, "invalid_json", f"the body has more than {MAX_DEPTH} levels")
                 return
             receive = _replay(body, receive)
         await self._app(scope, receive, send)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
@@ -49,9 +49,10 @@ class Asks(Protocol):
 class Subscription:
     """One client's place in the stream. Use it in one task, as a context manager."""
 
-    def __init__(self, hub: Hub, *, job_id: str | None, position: int, counted: bool) -> None:
+    def __init__(self, hub: Hub, *, job_id: str | None, position: int, counted: bool, user: str | None = None) -> None:
         self.job_id = job_id
         self.counted = counted
+        self.user = user
         self.position = position  # every event up to here has been handed out
         self.is_replayed = False  # the last answer of `next` came from the database and carries no states
         self.was_reset = False  # the client's cursor was not one of ours: it starts over
@@ -139,12 +140,16 @@ class Subscription:
 class Hub:
     """Feeds the clients of one replica."""
 
-    def __init__(self, recorder: Recorder, ask: Asks, *, max_streams: int) -> None:
+    def __init__(
+        self, recorder: Recorder, ask: Asks, *, max_streams: int, max_streams_per_user: int | None = None
+    ) -> None:
         self.position = 0  # newest event that was published
         self.is_closed = False
         self._recorder = recorder
         self._ask = ask
         self._max_streams = max_streams
+        self._max_per_user = max_streams if max_streams_per_user is None else max_streams_per_user
+        self._by_user: Counter[str] = Counter()
         self._clients: dict[str | None, set[Subscription]] = {}  # None: all jobs
         self._count = 0
         self._wanted = asyncio.Event()
@@ -182,7 +187,9 @@ class Hub:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
-    async def join(self, *, job_id: str | None, after: int | None, counted: bool = True) -> Subscription:
+    async def join(
+        self, *, job_id: str | None, after: int | None, counted: bool = True, user: str | None = None
+    ) -> Subscription:
         """A place in the stream of one job, or of all.
 
         Args:
@@ -199,9 +206,13 @@ class Hub:
             raise HubClosed("the server restarts")
         if counted and self._count >= self._max_streams:
             raise TooManyStreams(f"this server has {self._max_streams} live clients already; try again later")
-        client = Subscription(self, job_id=job_id, position=0, counted=counted)
+        if counted and user is not None and self._by_user[user] >= self._max_per_user:
+            raise TooManyStreams(f"{user} has {self._max_per_user} live clients here already; close some of them")
+        client = Subscription(self, job_id=job_id, position=0, counted=counted, user=user)
         self._clients.setdefault(job_id, set()).add(client)
         self._count += counted
+        if counted and user is not None:
+            self._by_user[user] += 1
         self._wanted.set()
         try:
             await self._place(client, after)
@@ -217,6 +228,9 @@ class Hub:
             return
         clients.remove(client)
         self._count -= client.counted
+        if client.counted and client.user is not None:
+            self._by_user[client.user] -= 1
+            self._by_user += Counter()  # those with none are forgotten
         if not clients:
             del self._clients[client.job_id]
         if not self._clients:

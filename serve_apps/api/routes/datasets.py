@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from uuid_utils import uuid7
 
+from serve_apps.api.awake import IDLE_S, awake
 from serve_apps.api.context import Context
 from serve_apps.api.image_schemas import DatasetOut
 from serve_apps.api.principal import Caller
@@ -62,12 +63,12 @@ async def _receive(request: Request, path: Path, most: int) -> None:
     received = 0
     async with await anyio.open_file(path, "wb") as file:
         try:
-            async for chunk in request.stream():
+            async for chunk in awake(request.stream(), IDLE_S):
                 received += len(chunk)
                 if received > most:
                     raise _too_large(most)
                 await file.write(chunk)
-        except ClientDisconnect:
+        except (ClientDisconnect, TimeoutError):
             raise InvalidInput.field("body", "it ended before it was whole") from None
 
 

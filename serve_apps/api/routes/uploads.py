@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,6 +13,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.requests import ClientDisconnect
 
 from serve_apps.api import tus, upload_check
+from serve_apps.api.awake import IDLE_S, awake
 from serve_apps.api.context import ApiContext, Context
 from serve_apps.api.principal import Caller, Principal
 from serve_apps.api.problems import BodyTooLarge, UnsupportedMediaType
@@ -22,7 +22,6 @@ from serve_apps.api.upload_schemas import UploadOut
 from thornback.errors import Conflict, DataError
 
 PREFIX = "/api/v1/uploads"
-IDLE_S = 30.0  # a client that sends nothing for so long has gone, whatever its connection says
 _WRITE_BYTES = 1 << 20
 
 router = APIRouter(prefix=PREFIX, tags=["uploads"], route_class=tus.TusRoute)
@@ -153,14 +152,9 @@ async def _receive(request: Request, part: Part, length: int, checksum: tus.Chec
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:
     """The body in pieces that are worth a write. Raises ClientDisconnect, TimeoutError after silence."""
-    stream = aiter(request.stream())
     waiting = bytearray()
     try:
-        while True:
-            async with asyncio.timeout(IDLE_S):
-                chunk = await anext(stream, None)
-            if chunk is None:
-                break
+        async for chunk in awake(request.stream(), IDLE_S):
             waiting += chunk
             if len(waiting) >= _WRITE_BYTES:
                 yield bytes(waiting)
