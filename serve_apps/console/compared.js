@@ -1,6 +1,6 @@
 // Jobs whose curves are drawn beside others: read once, then grown by the stream.
 import { api } from "./api.js";
-import { readMetrics } from "./detail.js";
+import { MOST_ROWS } from "./detail.js";
 import { Emitter } from "./emitter.js";
 import { countsSteps } from "./fold.js";
 import { MetricSeries, rowOfApi } from "./series.js";
@@ -61,10 +61,9 @@ export class Compared extends Emitter {
 
   async #read(job, level) {
     try {
-      for await (const rows of readMetrics(job.id, level, this.closing.signal)) {
-        for (const row of rows) job.series.add(rowOfApi(row));
-        this.#change();
-      }
+      const { metrics } = await api.metrics(job.id, { level, most: MOST_ROWS }, this.closing.signal);
+      for (const row of metrics) job.series.add(rowOfApi(row));
+      this.#change();
     } catch {
       job.levels.delete(level); // asked for again with the next change of level
     }

@@ -4,8 +4,8 @@ import { Emitter } from "./emitter.js";
 import { MOVES, countsSteps, isWaiting } from "./fold.js";
 import { MetricSeries, rowOfApi } from "./series.js";
 
-const ROWS_AT_ONCE = 20_000;
-const MOST_ROWS = 500_000;
+// Rows of one level that are asked for: more than a chart can draw. Of a longer run the others come with the zoom.
+export const MOST_ROWS = 6000;
 // Fewer epochs than this make no curve: a young run shows its steps.
 export const EPOCHS_FOR_CURVE = 3;
 // The place in the queue, and facts that the stream does not carry, are read again this often.
@@ -23,6 +23,7 @@ export class JobDetail extends Emitter {
     this.itemsError = null;
     this.hasRead = false; // whether there are any values is known
     this.hasSteps = false; // the steps of the past are loaded
+    this.rest = null; // the rows that are left out of a long run, see rest.js
     this.log = null; // its lines, once they come into view
     this.timer = null;
     this.closing = new AbortController();
@@ -63,6 +64,7 @@ export class JobDetail extends Emitter {
   fresh() {
     void this.#loadJob();
     this.series = this.#newSeries();
+    this.rest = null;
     void this.#loadEpochs();
     if (this.hasSteps) void this.#loadMetrics("step");
     void this.log?.restart();
@@ -70,7 +72,7 @@ export class JobDetail extends Emitter {
 
   take(event) {
     if (event.job_id !== this.id) return;
-    if (event.kind === "metrics") this.series.add({ ...event.data, at: Date.parse(event.at) });
+    if (event.kind === "metrics") this.series.add({ ...event.data, id: event.id, at: Date.parse(event.at) });
     else if (event.kind === "log") this.log?.take(event);
     else if (event.kind === "item") this.items?.put(event.data);
     // What the page folded itself is confirmed by the server's answer.
@@ -82,6 +84,11 @@ export class JobDetail extends Emitter {
     if (this.hasSteps) return;
     this.hasSteps = true;
     void this.#loadMetrics("step");
+  }
+
+  /** All rows of a level: a table, a file and an average need them. */
+  whole(level) {
+    return this.rest?.all(level);
   }
 
   /** Read the job anew: something was asked of the server that may have changed it. */
@@ -150,11 +157,11 @@ export class JobDetail extends Emitter {
     const series = this.series;
     await this.#try(
       async () => {
-        const { signal } = this.closing;
-        for await (const rows of readMetrics(this.id, level, signal)) {
-          for (const row of rows) series.add(rowOfApi(row));
-          this.changed();
-        }
+        const { metrics, thinned } = await api.metrics(this.id, { level, most: MOST_ROWS }, this.closing.signal);
+        for (const row of metrics) series.add(rowOfApi(row));
+        if (!thinned) return;
+        const { Rest } = await import("./rest.js");
+        if (series === this.series) (this.rest ??= new Rest(this)).leftOut(level);
       },
       (error) => {
         this.error ??= error;
@@ -170,20 +177,5 @@ export class JobDetail extends Emitter {
       failed(error);
     }
     this.changed();
-  }
-}
-
-/** A job's rows of one level: the newest first, then, where there are more, those before them. */
-export async function* readMetrics(id, level, signal) {
-  const { metrics: newest } = await api.metrics(id, { level, limit: ROWS_AT_ONCE }, signal);
-  yield newest;
-  if (newest.length < ROWS_AT_ONCE) return;
-  const reached = newest[0].event_id;
-  let after = 0;
-  for (let read = newest.length; after < reached && read < MOST_ROWS; read += ROWS_AT_ONCE) {
-    const { metrics } = await api.metrics(id, { level, limit: ROWS_AT_ONCE, after_id: after }, signal);
-    if (metrics.length === 0) return;
-    yield metrics;
-    after = metrics.at(-1).event_id;
   }
 }

@@ -12,7 +12,7 @@ const kindOf = (row) => `${row.phase}:${row.batch === null ? "epoch" : "step"}`;
 
 /** A row as the API lists it, in the shape of the stream: `{epoch, batch, phase, values}`. */
 export function rowOfApi({ epoch, batch, phase, extra, event_id, timestamp, ...values }) {
-  return { epoch, batch, phase, at: Date.parse(timestamp), values: { ...values, ...extra } };
+  return { id: event_id, epoch, batch, phase, at: Date.parse(timestamp), values: { ...values, ...extra } };
 }
 
 /** A gap reaches from the last value before it to the first one after it, also over places where the
@@ -60,6 +60,18 @@ export class MetricSeries {
     if (this.countsSteps) return row.batch ?? row.epoch;
     if (row.batch === null) return row.epoch;
     return row.epoch - 1 + row.batch / Math.max(this.batches, 1);
+  }
+
+  /** The events `[after, before]` between which the rows from `min` to `max` on the axis stand, the rows beside them included. */
+  between(level, by, min, max) {
+    let [after, before] = [0, Infinity];
+    for (const row of this.order) {
+      if ((row.batch === null) !== (level === "epoch")) continue;
+      const x = this.#place(row, by);
+      if (x < min && row.id > after) after = row.id;
+      if (x > max && row.id < before) before = row.id;
+    }
+    return [after, before];
   }
 
   /** Names of all metrics of which there is a value. */

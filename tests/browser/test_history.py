@@ -34,7 +34,7 @@ async def test_past_points_are_marked_and_new_ones_live(console: Console) -> Non
     box = await plot.bounding_box()
     assert box is not None
     await plot.hover(position={"x": 1, "y": box["height"] / 2})
-    await expect(legend(page)).to_contain_text("read from the log –")
+    await expect(legend(page)).to_contain_text("read from the log \N{EN DASH}")
 
     await console.api.record(told.succeeded())
     await expect(rows.first).to_contain_text("reported")
@@ -65,12 +65,15 @@ async def test_few_points_are_held_of_many(console: Console) -> None:
         "progresspoints.js",
         """
         const one = new m.ProgressPoints();
-        const add = (points, event_id, origin) =>
-          points.add({ event_id, timestamp: new Date(event_id * 1000).toISOString(), percent: event_id / 300, origin, attempt: 1 });
+        const add = (points, event_id, origin) => {
+          const timestamp = new Date(event_id * 1000).toISOString();
+          points.add({ event_id, timestamp, percent: event_id / 300, origin, attempt: 1 });
+        };
         for (let i = 1; i <= 30000; i += 1) add(one, i, i <= 700 ? "estimated" : "parsed");
         const other = new m.ProgressPoints();
         for (let i = 1; i <= 9000; i += 1) add(other, i, i % 2 ? "estimated" : "parsed");
-        return [one.all().length, one.runs().map(({ origin, ends }) => [origin, Math.round(ends * 300)]), one.all().at(-1).id, other.all().length];
+        const runs = one.runs().map(({ origin, ends }) => [origin, Math.round(ends * 300)]);
+        return [one.all().length, runs, one.all().at(-1).id, other.all().length];
         """,
     )
     assert held <= 2000

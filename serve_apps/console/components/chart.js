@@ -28,10 +28,10 @@ const FEW_POINTS = 2000; // any chart shows these as they are
 const WHEEL = 0.0015; // of the width, for each px of the wheel
 
 /** @param {{title: string, curves: {name: string, label: string, color?: string, isFaint?: boolean, isDashed?: boolean}[], columns: any[][],
- *   sync: string, isWhole: boolean, isLog?: boolean, tools?: any, format: (value: number) => string, tick: (value: number) => string}} props
+ *   sync: string, isWhole: boolean, isLog?: boolean, tools?: any, onView?: (zoom: number[] | null) => void, format: (value: number) => string, tick: (value: number) => string}} props
  *  `columns` is `[xs, ys, …]` in the order of `curves`; a new array is a new drawing. `isWhole`: the
  *  axis counts whole epochs only. Faint curves are not in the legend. */
-export function Chart({ title, curves, columns, sync, format, tick, isWhole, isLog = false, tools = null }) {
+export function Chart({ title, curves, columns, sync, format, tick, isWhole, isLog = false, tools = null, onView = null }) {
   const box = useRef(null);
   const plot = useRef(null);
   const state = useRef({ zoom: null }); // [min, max] on the axis, null for all
@@ -40,7 +40,7 @@ export function Chart({ title, curves, columns, sync, format, tick, isWhole, isL
   useEffect(() => {
     if (isLong) import("../curves.js").then((loaded) => setLib(() => loaded), () => {});
   }, [isLong]);
-  Object.assign(state.current, { columns, lib });
+  Object.assign(state.current, { columns, lib, onView });
   const [uPlot, setUplot] = useState(() => window.uPlot ?? null);
   const [hover, setHover] = useState(null); // index into the points that are drawn
   const [zoomed, setZoomed] = useState(false);
@@ -61,6 +61,7 @@ export function Chart({ title, curves, columns, sync, format, tick, isWhole, isL
     const zoomTo = (zoom) => {
       state.current.zoom = zoom;
       setZoomed(zoom !== null);
+      state.current.onView?.(zoom);
       fill(plot.current, state.current);
     };
     const drawn = draw(uPlot, element, { curves, sync, tick, isWhole, isLog, setHover });

@@ -46,8 +46,8 @@ export function Charts({ detail, isFinal, countsSteps = false, beside = null }) 
   const [withTools, setTools] = useState(false);
   const [kit, setKit] = useState(null); // what the tools bring: curves.js, a menu for each chart, the other jobs
   const drawn = charts.map(
-    (chart) => html`<${JobChart} key=${chart.name} chart=${chart} series=${series} version=${version}
-      level=${level} isWhole=${(countsSteps || level === "epoch") && settings.by === "place"} id=${detail.id} settings=${settings} kit=${kit} />`,
+    (chart) => html`<${JobChart} key=${chart.name} chart=${chart} detail=${detail} version=${version}
+      level=${level} isWhole=${(countsSteps || level === "epoch") && settings.by === "place"} settings=${settings} kit=${kit} />`,
   );
   if (beside) drawn.splice(1, 0, beside);
   return html`<section aria-labelledby="charts">
@@ -62,7 +62,7 @@ export function Charts({ detail, isFinal, countsSteps = false, beside = null }) 
     <div class="charts">
       ${drawn}
     </div>
-    ${charts.length > 0 && html`<${Values} charts=${CHARTS} series=${series} version=${version} countsSteps=${countsSteps} />`}
+    ${charts.length > 0 && html`<${Values} charts=${CHARTS} series=${series} version=${version} countsSteps=${countsSteps} onOpen=${() => detail.whole(countsSteps ? "step" : "epoch")} />`}
   </section>`;
 }
 
@@ -77,16 +77,21 @@ function Levels({ level, choose }) {
 
 const NOBODY = { subscribe: () => () => {}, jobs: [], version: 0 };
 
-function JobChart({ chart, series, version, level, isWhole, id, settings, kit }) {
+function JobChart({ chart, detail, version, level, isWhole, settings, kit }) {
+  const { series } = detail;
   const [isLog, setLog] = useState(false);
   const others = useSource(kit?.others ?? NOBODY);
   const names = chart.metrics.filter((name) => series.names().has(name));
-  const [curves, columns] = useMemo(() => {
+  const prepare = () => {
     const own = { curves: names.map((name) => ({ name, label: text.series[name] })), columns: series.columns(names, level, settings.by) };
     return kit ? kit.prepare(own, { names, level, isLog, ...settings, others: others.jobs }) : [own.curves, own.columns];
-  }, [series, version, level, names.join(), settings, isLog, kit, others.version]);
-  const tools = useMemo(() => kit && kit.menu(isLog, setLog), [kit, isLog]);
-  return html`<${Chart} title=${text[chart.name]} curves=${curves} columns=${columns} sync=${id} isWhole=${isWhole} isLog=${isLog} tools=${tools}
+  };
+  const whole = useRef(null); // all that the curves are made of
+  whole.current = async () => (await detail.whole(level), prepare()[1]);
+  const [curves, columns] = useMemo(prepare, [series, version, level, names.join(), settings, isLog, kit, others.version]);
+  const tools = useMemo(() => kit && kit.menu(isLog, setLog, whole), [kit, isLog]);
+  return html`<${Chart} title=${text[chart.name]} curves=${curves} columns=${columns} sync=${detail.id} isWhole=${isWhole} isLog=${isLog} tools=${tools}
+    onView=${(zoom) => detail.rest?.look(level, settings.by, zoom)}
     format=${chart.format ?? number} tick=${chart.tick ?? ((value) => number(value, 3))} />`;
 }
 

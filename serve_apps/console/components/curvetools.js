@@ -4,7 +4,7 @@ import * as lib from "../curves.js";
 import { Compared, findJobs } from "../compared.js";
 import { strings } from "../strings.js";
 import { words } from "../strings-curves.js";
-import { useLoad } from "./load.js";
+import { useLoad, useWork } from "./load.js";
 
 export const COLORS = 6; // --compare-1 and so on, in curves.css
 export const colorOf = (i) => `--compare-${(i % COLORS) + 1}`;
@@ -31,6 +31,8 @@ export function Tools({ detail, level, settings, onSettings, onReady }) {
   useEffect(() => others.open(), [others]);
   useEffect(() => onReady({ prepare, menu, others }), [others]);
   useEffect(() => others.load(level), [others, level]);
+  // An average over points that were chosen for their peaks would be none.
+  useEffect(() => void (settings.smoothing > 0 && detail.whole(level)?.catch(() => {})), [settings.smoothing > 0, level, detail.rest]);
   useSource(others);
   const [isPicking, setPicking] = useState(false);
   const set = (name) => (event) => onSettings({ ...settings, [name]: name === "smoothing" ? Number(event.target.value) : event.target.value });
@@ -68,15 +70,20 @@ function Picker({ others, own, level, onClose }) {
 }
 
 /** The buttons of one chart, as a component. */
-export function menu(isLog, setLog) {
+export function menu(isLog, setLog, whole = null) {
   return function Menu({ title, curves, columns, plot }) {
     const name = title.toLowerCase().replace(/[^a-z0-9]+/g, "-");
-    const saveCsv = () => save(`${name}.csv`, new Blob([lib.csv(["x", ...curves.map(({ label, isFaint }) => (isFaint ? `${label} (raw)` : label))], columns)], { type: "text/csv" }));
+    const work = useWork();
+    const saveCsv = () => work.run(async () => {
+      const all = whole ? await whole.current() : columns;
+      save(`${name}.csv`, new Blob([lib.csv(["x", ...curves.map(({ label, isFaint }) => (isFaint ? `${label} (raw)` : label))], all)], { type: "text/csv" }));
+    });
     return html`<span class="chart-menu">
       <button type="button" class="button button-small" aria-pressed=${isLog ? "true" : "false"} title=${words.logHelp} aria-label=${words.logOf(title)}
         onClick=${() => setLog(!isLog)}>${words.log}</button>
       <button type="button" class="button button-small" aria-label=${words.save("PNG", title)} onClick=${() => savePng(`${name}.png`, title, curves, plot.current)}>${words.png}</button>
-      <button type="button" class="button button-small" aria-label=${words.save("CSV", title)} onClick=${saveCsv}>${words.csv}</button>
+      <button type="button" class="button button-small" aria-label=${words.save("CSV", title)} disabled=${work.busy} onClick=${saveCsv}>${words.csv}</button>
+      ${work.error && html`<span class="inline-error" role="alert">${work.error}</span>`}
     </span>`;
   };
 }

@@ -1,14 +1,15 @@
 // The values of a job's curves as a table.
-import { html, useMemo, useState } from "../dom.js";
+import { html, useEffect, useMemo, useState } from "../dom.js";
 import { number } from "../format.js";
 import { strings } from "../strings.js";
 
 const text = strings.charts;
 const FIRST_ROWS = 20;
 
-export function Values({ charts, series, version, countsSteps }) {
+export function Values({ charts, series, version, countsSteps, onOpen }) {
   const [isOpen, setOpen] = useState(false);
   const [shown, setShown] = useState(FIRST_ROWS);
+  useEffect(() => void (isOpen && onOpen()?.catch(() => {})), [isOpen, series]); // else those that are here stand there
   const words = text.rows[countsSteps ? "step" : "epoch"];
   const rows = useMemo(
     () => (!isOpen ? [] : countsSteps ? series.steps() : series.epochs()),
