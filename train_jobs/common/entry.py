@@ -14,6 +14,7 @@ from thornback.artifacts.files import join
 from thornback.errors import InvalidInput
 from thornback.jobs.events import Attempt
 from thornback.jobs.spec import JobSpec, parse_spec
+from thornback.jobs.state import JobState
 from thornback.metrics.actor import connect
 from thornback.metrics.reporter import NullReporter, Reporter, open_reporter
 from thornback.settings import Settings, load_settings
@@ -54,7 +55,8 @@ def run_job(make: MakeDriver, job_id: str, *, attempt: int) -> int:
     settings = load_settings()
     ray.init(namespace=settings.namespace)
     state = asyncio.run(connect(settings).job(job_id))
-    if state.final is not None or state.cancel_requested:
+    if (why := why_not(state)) is not None:
+        say(f"== nothing to do for attempt {attempt} of job {job_id}: {why}")
         return EXIT_OK
     number = Attempt(attempt)
     reporter = open_reporter(job_id, attempt=number, rank=-1, namespace=settings.namespace)
@@ -68,6 +70,13 @@ def run_job(make: MakeDriver, job_id: str, *, attempt: int) -> int:
         resume_from=state.resume_from,
     )
     return driver.main()
+
+
+def why_not(state: JobState) -> str | None:
+    """Why a driver leaves at once, None where it runs. Said aloud: else its exit could not be told from a loss."""
+    if state.final is not None:
+        return f"it is {state.final} already"
+    return "it is being cancelled" if state.cancel_requested else None
 
 
 def run_alone(make: MakeDriver, config_file: str, *, kind: str, output: str | None) -> int:

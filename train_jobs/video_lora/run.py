@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from thornback.artifacts import layout
 from thornback.artifacts.layout import dataset_uri, temp_uri
 from thornback.jobs.spec import VideoLoraSpec
 from thornback.jobs.state import JobState
@@ -53,7 +54,5 @@ class Run:
 
 
 def work_folder(settings: Settings, job_id: str) -> Path:
-    """In the storage where that is a folder, else in home: `temp/{jobId}`."""
-    if "://" in settings.storage:
-        return settings.home / "temp" / job_id
-    return Path(temp_uri(settings.storage, job_id))
+    """See the layout."""
+    return layout.work_folder(settings.storage, settings.home, job_id)

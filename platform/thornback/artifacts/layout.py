@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
+from pathlib import Path
 
 from thornback.artifacts.files import join
 from thornback.errors import DataError
@@ -88,6 +89,11 @@ def temp_root(storage: str) -> str:
 def temp_uri(storage: str, job_id: str) -> str:
     """Where a job keeps what only it needs, and only while it runs: `temp/{jobId}`."""
     return join(temp_root(storage), job_id)
+
+
+def work_folder(storage: str, home: Path, job_id: str) -> Path:
+    """The same on this machine, for what is read and written in pieces: in the storage where that is a folder."""
+    return home / "temp" / job_id if "://" in storage else Path(temp_uri(storage, job_id))
 
 
 def user_key(user: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from thornback.artifacts.files import Location, locate
-from thornback.artifacts.layout import dataset_uri, images_uri, loras_uri, temp_uri
+from thornback.artifacts.layout import dataset_uri, images_uri, loras_uri, temp_uri, work_folder
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import ModelVersion
 from thornback.settings import Settings
@@ -27,6 +27,17 @@ def delete_files(settings: Settings, job: JobState, kept: Collection[ModelVersio
     for name in loras.folders():
         if name not in numbers:
             (loras / name).delete_tree()
+
+
+def delete_temporary(settings: Settings, job_id: str) -> None:
+    """Delete what only a job's own run needed, where that can do so no more. Blocks; may be repeated.
+
+    Raises:
+        OSError: some of it is still there.
+    """
+    locate(temp_uri(settings.storage, job_id)).delete_tree()
+    # Of a driver on this machine; elsewhere the next driver there sweeps.
+    locate(str(work_folder(settings.storage, settings.home, job_id))).delete_tree()
 
 
 def _folders(settings: Settings, job: JobState) -> Iterator[Location]:

@@ -14,7 +14,7 @@ from typing import Protocol
 from thornback.backends.port import Backend, BackendState, Phase, Survey, job_of, submission_id
 from thornback.dispatch import family
 from thornback.dispatch.absent import NOTHING, AbsentBackend
-from thornback.dispatch.belongings import delete_files
+from thornback.dispatch.belongings import delete_files, delete_temporary
 from thornback.dispatch.diagnose import Diagnosis, diagnose
 from thornback.dispatch.supervise import Step, attempt_of, is_launched
 from thornback.errors import BackendError, JobNotFound
@@ -91,7 +91,7 @@ class Care:
             case Step.CANCEL:
                 outside = seen.phase is Phase.STOPPED and not job.cancel_requested
                 words = "its Ray job was stopped from outside" if outside else "cancelled on request"
-                await self._record(EventFactory(job.id).cancelled(at=self._now(), message=words))
+                await self._cancel(job, words)
             case Step.LOST:
                 await self._lost(job, seen, backend)
             case Step.PURGE:
@@ -106,7 +106,7 @@ class Care:
             await self._purge(job, absent, NOTHING)
         elif job.cancel_requested:
             hint = f"; {absent.remedy} to end what may still run there" if is_launched(job) else ""
-            await self._record(EventFactory(job.id).cancelled(at=self._now(), message=f"cancelled on request{hint}"))
+            await self._cancel(job, f"cancelled on request{hint}")
         elif not is_launched(job):
             # What was launched goes on where it is, and webhooks may still tell its end.
             reason, attempt = FailureReason.PROVIDER_REFUSED, Attempt(attempt_of(job))
@@ -129,6 +129,24 @@ class Care:
         if asked is None or self._now() >= asked + _STOP_AGAIN:
             await backend.stop(key)
             self._stopped_at[key] = self._now()
+
+    async def _cancel(self, job: JobState, message: str) -> None:
+        """Once its parts have ended as well; until then the step stays due."""
+        parts = await asyncio.to_thread(self._reader.parts, job.id)
+        wishes = family.cancels(parts, at=self._now())
+        if wishes:
+            await self._recorder.record(wishes)
+        if any(part.final is None for part in parts):
+            return
+        await self._clean_up(job)
+        await self._record(EventFactory(job.id).cancelled(at=self._now(), message=message))
+
+    async def _clean_up(self, job: JobState) -> None:
+        """What its run could not do any more. What stays goes with the sweep of temp/."""
+        try:
+            await asyncio.to_thread(delete_temporary, self._settings, job.id)
+        except OSError as error:
+            log.warning("temporary files are left until the next sweep", job_id=job.id, error=str(error))
 
     async def _lost(self, job: JobState, seen: BackendState, backend: Backend) -> None:
         attempt = attempt_of(job)
@@ -155,6 +173,7 @@ class Care:
             event = events.retried(following, reason=found.reason, message=found.message, at=self._now())
         else:
             message = found.message if attempt == 1 else f"{found.message} (attempt {attempt})"
+            await self._clean_up(job)
             event = events.failed(Attempt(attempt), reason=found.reason, message=message, at=self._now())
         await self._record(event)
 

@@ -31,6 +31,15 @@ def ends(jobs: Iterable[JobState], *, at: datetime) -> list[JobEvent]:
     ]
 
 
+def cancels(parts: Iterable[JobState], *, at: datetime) -> list[JobEvent]:
+    """What has to be recorded before the job is cancelled that `parts` belong to."""
+    return [
+        EventFactory(job.id).cancel_requested(user=USER, at=at)
+        for job in parts
+        if job.final is None and not job.cancel_requested
+    ]
+
+
 def deletions(parts: Iterable[JobState], *, at: datetime) -> list[JobEvent]:
     """What has to be recorded before the job goes that `parts` belong to."""
     return [

@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from thornback.by_name import ByName
 from thornback.jobs.status import FailureReason
 
 
@@ -53,7 +54,7 @@ PLATFORM_ID = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobEvent:
+class JobEvent(ByName):
     """One fact about one job, or about the platform; `data` is JSON-ready (no NaN)."""
 
     job_id: str
@@ -65,7 +66,7 @@ class JobEvent:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Attempt:
+class Attempt(ByName):
     """Which run of a job speaks: `number` counts submissions, `restart` the restarts inside one."""
 
     number: int = 1

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from thornback.by_name import ByName
 from thornback.errors import Conflict, NotFound
 
 LEAST_PRIORITY = -100
@@ -13,7 +14,7 @@ MOST_PRIORITY = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueueHold:
+class QueueHold(ByName):
     """The queue is paused: nothing new is started, what runs goes on."""
 
     by: str
@@ -22,7 +23,7 @@ class QueueHold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PauseQueue:
+class PauseQueue(ByName):
     """Start nothing from now on. Where it is paused already, that pause stays."""
 
     by: str
@@ -31,7 +32,7 @@ class PauseQueue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeQueue:
+class ResumeQueue(ByName):
     """Let the queue go on."""
 
     by: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from thornback.by_name import ByName
 from thornback.jobs.status import FailureReason, JobStatus
 
 # The metrics of the job row itself, as the source's table has them.
@@ -23,7 +24,7 @@ END_OF_EPOCH = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
+class Artifact(ByName):
     """Something a run produced and that can be downloaded."""
 
     name: str
@@ -35,7 +36,7 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Mark:
+class Mark(ByName):
     """Where in a job's life a fact belongs, however late it arrives: attempt, restart, then phase."""
 
     attempt: int = 0
@@ -44,7 +45,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Latest:
+class Latest(ByName):
     """The newest value of one metric and the place in the run that it belongs to."""
 
     epoch: int
@@ -53,7 +54,7 @@ class Latest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Fact(ByName):
     """A fact that a run stated about itself and when."""
 
     mark: Mark
@@ -62,7 +63,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobState:
+class JobState(ByName):
     """One job. Every field is a join over the job's events, so their order does not matter."""
 
     id: str

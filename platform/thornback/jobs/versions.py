@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from thornback.by_name import ByName
 from thornback.errors import Conflict, InvalidInput, NotFound
 
 LATEST = "latest"  # the alias of the greatest number, always
@@ -29,7 +30,7 @@ class VersionInUse(Conflict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelVersion:
+class ModelVersion(ByName):
     """One version of a model. It is there when its files are whole."""
 
     model: str
@@ -53,7 +54,7 @@ class ModelVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewVersion:
+class NewVersion(ByName):
     """A version whose files are whole at their place, to be made known."""
 
     model: str
@@ -69,7 +70,7 @@ class NewVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VersionPlan:
+class VersionPlan(ByName):
     """Where a job stands with a model: the version that it made, or the number that is the next."""
 
     next: int

@@ -110,3 +110,23 @@ async def test_the_sweeper_outlives_its_faults(world: World, monkeypatch: pytest
     assert not task.done()
     task.cancel()
     assert seen[:3] == [world.settings.storage] * 3
+
+
+@pytest.mark.parametrize("end", ["lost", "stopped"])
+async def test_what_a_driver_leaves_that_cannot_clean_up_goes_with_its_end(world: World, end: str) -> None:
+    storage, home = world.settings.storage, world.settings.home
+    job_id, other = await world.running("pipeline", max_retries=1), await world.running("other")
+    mine, theirs = put(*(str(Path(layout.temp_uri(storage, id)) / "video.mp4") for id in (job_id, other)))
+    assert layout.work_folder(storage, home, job_id) == mine.parent
+    if end == "stopped":
+        await world.backend.stop(str(world.job(job_id).submission_id))
+        await world.tick()
+    else:
+        await world.order(job_id, "-9")
+        await world.tick()
+        await world.tick(seconds=60)
+        assert mine.exists()  # the next attempt goes on with it
+        await world.order(job_id, "-9")
+        await world.tick()
+    assert world.job(job_id).final is not None
+    assert (mine.parent.exists(), theirs.exists()) == (False, True)

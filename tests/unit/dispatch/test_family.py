@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.unit.dispatch.world import World
 from thornback.errors import JobNotFound
+from thornback.jobs.events import EventKind
 from thornback.store.page import NO_PARENT, JobQuery
 
 
@@ -13,8 +14,32 @@ async def test_a_part_ends_when_its_parent_is_cancelled(world: World) -> None:
     await world.cancel(parent)
     await world.tick()
     assert world.job(part).cancel_requested
-    for _ in range(3):
+    for _ in range(4):
         await world.tick(seconds=20)
+    assert (world.job(parent).status, world.job(part).status) == ("cancelled", "cancelled")
+
+
+async def test_a_parent_is_cancelled_when_its_parts_have_ended(world: World) -> None:
+    parent = await world.running("pipeline")
+    part = await world.running("training", parent=parent)
+    await world.cancel(parent)
+    await world.order(parent, "leave")  # its driver is quick
+    for _ in range(3):
+        await world.tick(seconds=1)
+        assert (world.job(parent).final, world.job(part).final) == (None, None)  # within the part's grace
+    assert world.job(part).cancel_requested
+    for _ in range(4):
+        await world.tick(seconds=5)
+    ends = [event.job_id for event in world.reader.events(0) if event.kind is EventKind.CANCELLED]
+    assert ends == [part, parent]
+
+
+async def test_a_parent_that_was_stopped_from_outside_takes_its_parts_along(world: World) -> None:
+    parent = await world.running("pipeline")
+    part = await world.running("training", parent=parent)
+    await world.backend.stop(str(world.job(parent).submission_id))
+    for _ in range(6):
+        await world.tick(seconds=5)
     assert (world.job(parent).status, world.job(part).status) == ("cancelled", "cancelled")
 
 
@@ -44,7 +69,7 @@ async def test_deleting_a_job_deletes_its_parts(world: World) -> None:
     running = await world.running("second training", parent=parent)
     await world.order(ended, "succeed")
     await world.cancel(parent, delete=True)
-    for _ in range(6):
+    for _ in range(8):
         await world.tick(seconds=20)
     for job_id in (parent, ended, running):
         try:
