@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from thornback.errors import SettingsError
 
 DEFAULT_HOME = Path("~/.thornback")
 ENV_PREFIX = "THORNBACK_"
+_FILE = "_FILE"
 DEFAULT_FETCH_PORTS = (80, 443, 8080, 8443)
 
 
@@ -93,6 +96,9 @@ class Settings(BaseSettings):
             "only and has no public address; off: never, which other addresses than loopback refuse."
         ),
     ] = "auto"
+    shared_jobs: Annotated[
+        bool, Field(description="Whether everybody who is signed in may look at jobs that have no team.")
+    ] = True
     session_days: Annotated[float, Field(gt=0, le=365, description="How long a browser stays signed in.")] = 14.0
     allowed_origins: Annotated[
         list[str],
@@ -298,10 +304,44 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[
         list[str], Field(description="Networks of proxies whose X-Forwarded-For is believed, e.g. 10.0.0.0/8.")
     ] = []
+    notify_per_receiver: Annotated[
+        int, Field(ge=1, le=64, description="Webhooks that may be on their way to one receiver at once.")
+    ] = 4
+    notify_at_once: Annotated[int, Field(ge=2, le=1000, description="And to all receivers together.")] = 64
+    notify_progress_s: Annotated[
+        float, Field(ge=0.1, description="Progress of a job is told to a webhook at most once in this time.")
+    ] = 10.0
+    notify_disable_days: Annotated[
+        float, Field(gt=0, description="A webhook that has taken nothing for so long is disabled.")
+    ] = 5.0
+    notify_keep_days: Annotated[
+        float, Field(gt=0, description="What was sent, and what was given up, is kept for so long.")
+    ] = 30.0
+    smtp_host: Annotated[str | None, Field(description="The mail server for webhooks to e-mail; empty: none.")] = None
+    smtp_port: Annotated[int, Field(ge=1, le=65_535, description="Its port.")] = 587
+    smtp_security: Annotated[
+        Literal["starttls", "tls", "none"], Field(description="none: only for a server on this machine.")
+    ] = "starttls"
+    smtp_user: Annotated[str | None, Field(description="Who signs in there; empty: nobody has to.")] = None
+    smtp_password: Annotated[str | None, Field(repr=False, description="Of that user.")] = None
+    smtp_from: Annotated[str | None, Field(description="The sender, e.g. Thornback <train@example.org>.")] = None
+
     mlflow_tracking_uri: Annotated[
         str | None, Field(description="Runs are also written to this MLflow; empty: to none.")
     ] = None
     log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR.")] = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, the environment, files that it names, `thornback.env`."""
+        return init_settings, env_settings, _Files(settings_cls), dotenv_settings
 
     @model_validator(mode="after")
     def _fill(self) -> Self:
@@ -338,12 +378,53 @@ class Settings(BaseSettings):
         base, mark, query = self.storage.partition("?") if "://" in self.storage else (self.storage, "", "")
         return f"{base.rstrip('/')}/caches/{name}{mark}{query}"
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values of settings that nobody may read: keys, tokens, and passwords within addresses."""
+        values = [getattr(self, name) for name in _secret_fields()]
+        parts = [part for value in values if isinstance(value, str) for part in (value, *value.split(","))]
+        addresses = (urlsplit(address) for address in (self.database_url, self.storage, self.dataset or ""))
+        return tuple(dict.fromkeys(filter(None, (*parts, *(address.password for address in addresses)))))
+
     def environment(self) -> dict[str, str]:
         """The variables that give another process the same settings (for Ray's runtime_env)."""
         values: dict[str, str] = {}
         for name, value in self.model_dump(mode="json", exclude_none=True).items():
             values[ENV_PREFIX + name.upper()] = value if isinstance(value, str) else _json(value)
         return values
+
+
+def _secret_fields() -> list[str]:
+    return [name for name, field in Settings.model_fields.items() if not field.repr]
+
+
+def private_variables() -> frozenset[str]:
+    """The variables of the environment that hold a secret, or say where one lies; the database's has a password."""
+    names = [*_secret_fields(), "database_url"]
+    own = [f"{ENV_PREFIX}{name.upper()}" for name in names]
+    choices = (Settings.model_fields[name].validation_alias for name in names)
+    others = [str(name) for choice in choices if isinstance(choice, AliasChoices) for name in choice.choices]
+    return frozenset([*own, *others, *(f"{name}{_FILE}" for name in own)])
+
+
+class _Files(PydanticBaseSettingsSource):
+    """`THORNBACK_FAL_KEY_FILE=/run/secrets/fal` for every setting that holds a secret; the variable itself wins."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """See pydantic-settings. Raises SettingsError."""
+        variable = f"{ENV_PREFIX}{field_name.upper()}{_FILE}"
+        path = os.environ.get(variable)
+        if not path or (field.repr and field_name != "database_url"):
+            return None, field_name, False
+        try:
+            return Path(path).expanduser().read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError.field(variable, f"{path} cannot be read: {error}") from None
+
+    def __call__(self) -> dict[str, Any]:
+        """See pydantic-settings."""
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 def is_loopback(host: str) -> bool:

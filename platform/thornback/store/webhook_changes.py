@@ -225,8 +225,10 @@ def _insert(connection: sa.Connection, messages: Iterable[NewMessage]) -> None:
     if not rows:
         return
     known = {message["webhook_id"] for message in rows}
-    present = set(connection.execute(sa.select(_webhooks.c.id).where(_webhooks.c.id.in_(known))).scalars())
-    rows = [row for row in rows if row["webhook_id"] in present]  # one may have been removed meanwhile
+    found = connection.execute(sa.select(_webhooks.c.id, _webhooks.c.is_enabled).where(_webhooks.c.id.in_(known)))
+    present = {row.id: row.is_enabled for row in found}
+    # one may have been removed or disabled meanwhile; what has an address of its own goes there all the same
+    rows = [row for row in rows if row["webhook_id"] in present and (present[row["webhook_id"]] or row["address"])]
     if rows:
         insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         connection.execute(insert(_messages).on_conflict_do_nothing(), rows)
