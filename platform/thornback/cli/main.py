@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from thornback import __version__
 from thornback.cli import (
     access,
+    backup,
     data,
     demo,
     doctor,
@@ -80,6 +81,7 @@ frame_sets.register(app)
 watch.register(app)
 data.register(app)
 storage.register(app)
+backup.register(app)
 upload.register(app)
 report.register(app)
 doctor.register(app)

@@ -1,0 +1,1 @@
+"""The database and the storage, copied while the platform runs, and put back."""
