@@ -19,3 +19,14 @@ export const wishes = {
   finishText: (name) => `“${name}” ends after the present step, and what it has learned so far is published.`,
   goOn: "Train on",
 };
+
+export const keepVersion = {
+  make: "Make a model version",
+  help: "Keep the trained file as the next version of a model",
+  title: "Make this a version of a model",
+  explain: "The trained file is copied and becomes the model's next version. It stays when the job is deleted.",
+  model: "Model",
+  nameHelp: "A new name, or that of a model that there is: letters, digits, dot, dash and underscore.",
+  next: (model) => `It becomes the next version of ${model}.`,
+  made: (model, version) => `Version ${version} of ${model}`,
+};

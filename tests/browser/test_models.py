@@ -11,6 +11,9 @@ from playwright.async_api import expect
 from tests.browser.conftest import Console
 from tests.browser.test_looks import AXE
 from tests.browser.video_jobs import pipeline, with_version, write_dataset
+from tests.fixtures.api import Reports
+from tests.fixtures.model_versions import trained
+from thornback.artifacts.files import join, locate
 from thornback.jobs.state import JobState
 from thornback.jobs.video_stages import VideoStage
 
@@ -139,3 +142,36 @@ async def test_models_are_for_everyone(console: Console, tmp_path: Path, scheme:
             await page.get_by_role("link", name="fox").click()
             await expect(page.locator(".chain img").first).to_be_visible()
             await expect(page.locator(".differences")).to_be_visible()
+
+
+async def test_a_finished_training_becomes_a_version(console: Console, tmp_path: Path) -> None:
+    await versions(console, tmp_path, 1)
+    job, other = await trained(console.api, ends=False), await trained(console.api)
+    page = await console.open(f"#/jobs/{job.id}")
+    await expect(page.get_by_role("heading", name="Mira")).to_be_visible()
+    make = page.get_by_role("button", name="Make a model version")
+    await expect(make).to_have_count(0)  # it still trains
+    await console.api.record(Reports(job.id).succeeded())
+    await make.click()
+    dialog = page.get_by_role("dialog")
+    name = dialog.get_by_label("Model", exact=True)
+    await expect(name).to_have_value("Mira")
+    await name.fill("no such/name")
+    await dialog.get_by_role("button", name="Make a model version").click()
+    assert await name.evaluate("input => input.validity.patternMismatch")
+    await name.fill("fox")
+    await expect(dialog).to_contain_text("It becomes the next version of fox.")
+    await dialog.get_by_role("button", name="Make a model version").click()
+    made = page.get_by_role("link", name="Version 2 of fox")
+    await expect(made).to_be_focused()
+    await page.reload()
+    await expect(made).to_be_visible()
+    await made.click()
+    await expect(page.locator(".version h3")).to_have_text(["v2", "v1"])
+
+    await page.goto(f"http://{console.host}/#/jobs/{other.id}")
+    console.allow("status of 4")
+    locate(join(console.api.settings.run_uri(other.id), "lora.safetensors")).write_bytes(b"damaged")
+    await make.click()
+    await dialog.get_by_role("button", name="Make a model version").click()
+    await expect(dialog.get_by_role("alert")).to_be_visible()

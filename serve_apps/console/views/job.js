@@ -21,6 +21,7 @@ const Video = lazy(() => import("../components/video/video.js").then((module) =>
 const Examples = lazy(() => import("../components/examples.js").then((module) => module.Examples), "css/examples.css");
 const Failure = lazy(() => import("../components/failure.js").then((module) => module.Failure), "css/failure.css");
 const History = lazy(() => import("../components/history.js").then((module) => module.History), "css/history.css");
+const KeepVersion = lazy(() => import("../components/keepversion.js").then((module) => module.KeepVersion), "css/models.css");
 const RayLink = lazy(() => import("../components/ray.js").then((module) => module.RayLink));
 const Confirm = lazy(() => import("../components/dialog.js").then((module) => module.Confirm));
 const Details = whenSeen(() => import("../components/facts.js").then((module) => module.Details), null, "details");
@@ -150,6 +151,7 @@ function Actions({ job }) {
   };
   return html`<div class="actions">
     <a class="button" href=${`#/new?like=${job.id}`}>${strings.actions.like}</a>
+    ${job.kind === "lora" && job.status === "completed" && job.artifacts.some(({ type }) => type === "lora") && html`<${KeepVersion} job=${job} />`}
     ${isFinal(job)
       ? html`<button type="button" class="button button-primary" title=${strings.actions.retryTitle} disabled=${busy !== null}
             onClick=${job.provider ? () => ask("order") : retry}>${busy === "retry" ? strings.actions.working : strings.actions.retry}</button>
