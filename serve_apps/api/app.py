@@ -41,6 +41,7 @@ from serve_apps.api.routes import (
     models,
     providers,
     queue,
+    quotas,
     remote,
     reports,
     seed,
@@ -114,7 +115,7 @@ def create_app(
         uploads,
     )
     # webhooks come thick and fast; what stands first is found soonest
-    for noun in (webhooks, *made, providers, reports, alerts, storage, health):
+    for noun in (webhooks, *made, providers, quotas, reports, alerts, storage, health):
         app.include_router(noun.router, responses=openapi.PROBLEM, dependencies=[Depends(authorize)])
     app.include_router(socket.router, prefix="/ws", dependencies=[Depends(authorize)])
     # Only what no route matches is looked up among the console's files, so that a wrong method stays a 405.

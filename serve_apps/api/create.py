@@ -13,10 +13,16 @@ from uuid_utils import uuid7
 
 from serve_apps.api import views
 from serve_apps.api.context import ApiContext
+from serve_apps.api.principal import Principal
 from serve_apps.api.problems import UnsupportedMediaType
 from serve_apps.api.schemas import JobCreated
+from serve_apps.api.seen import check_references, team_of_new_job
+from serve_apps.api.stored import check_uploads
 from thornback.jobs.spec import JobSpec
 from thornback.metrics.port import NewJob
+from thornback.spend.quotas import sentence
+
+QUOTA_WARNING = "Thornback-Quota-Warning"  # in words: the quotas of which the new job reaches the share of the warning
 
 IdempotencyKey = Annotated[
     str | None,
@@ -42,7 +48,7 @@ def json_only(request: Request) -> None:
 
 async def create(
     context: ApiContext,
-    user: str,
+    caller: Principal,
     spec: JobSpec,
     response: Response,
     *,
@@ -55,7 +61,7 @@ async def create(
 
     Args:
         context: the parts of the API.
-        user: whose job it is.
+        caller: whose job it is.
         spec: validated and checked.
         response: gets the header.
         key: the Idempotency-Key.
@@ -65,13 +71,20 @@ async def create(
 
     Raises:
         IdempotencyConflict: the key came before with another request.
+        QuotaExceeded, SpendExceeded: the caller or the team would have more than they may.
+        InvalidInput: it is for a team that the caller is not in, or names a job that they may not know of,
+            or an upload that is not there.
     """
+    await check_references(context, caller, spec)
+    await check_uploads(spec, context.settings)
+    team = await team_of_new_job(context, caller, spec.team)
     canonical = json.dumps(request, sort_keys=True, separators=(",", ":")).encode()
     new = NewJob(
         job_id=str(uuid7()),
         spec=spec.model_dump(mode="json"),
-        user=user,
+        user=caller.user,
         at=datetime.now(UTC),
+        team=team,
         retry_of=retry_of,
         resume_from=resume_from,
         idempotency_key=key,
@@ -79,4 +92,7 @@ async def create(
     )
     created = await context.recorder.create(new)
     response.headers["Location"] = f"{views.API_PREFIX}/jobs/{created.job.id}"
+    if created.nearly_used:
+        words = "; ".join(sentence(level) for level in created.nearly_used)
+        response.headers[QUOTA_WARNING] = words.encode("ascii", "replace").decode()
     return views.job_created(created.job)

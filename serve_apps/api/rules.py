@@ -19,7 +19,8 @@ class Rule:
     """Who may."""
 
     role: Role | None  # None: everybody, signed in or not
-    owner_of: str | None = None  # the parameter that names a job; of the admins and its user only
+    job: str | None = None  # the parameter that names a job, which the caller has to see (see access.sight)
+    changes: bool = False  # of that job; for its owner, trainers of its team and admins only
     takes_ticket: bool = False  # a stream, or what a page that is embedded elsewhere reads
 
 
@@ -30,11 +31,10 @@ TRAIN = Rule(Role.TRAINER)
 ADMIN = Rule(Role.ADMIN)
 
 
-def _own(parameter: str) -> Rule:
-    return Rule(Role.TRAINER, owner_of=parameter)
-
-
-_OF_JOB, _OF_SET = _own("job_id"), _own("set_id")
+_SEE_JOB, _SEE_SET = Rule(Role.VIEWER, job="job_id"), Rule(Role.VIEWER, job="set_id")
+_WATCH_JOB = Rule(Role.VIEWER, job="job_id", takes_ticket=True)
+_USE_JOB = Rule(Role.TRAINER, job="job_id")  # it stays as it is
+_OF_JOB, _OF_SET = Rule(Role.TRAINER, job="job_id", changes=True), Rule(Role.TRAINER, job="set_id", changes=True)
 
 RULES: Mapping[tuple[str, str], Rule] = {
     # health, and who asks
@@ -67,33 +67,33 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", _JOBS): TRAIN,
     ("POST", f"{_JOBS}/cancel"): TRAIN,  # of each job, whether it is the caller's
     ("POST", f"{_JOBS}/delete"): TRAIN,
-    ("GET", f"{_JOBS}/{{job_id}}"): WATCH,
+    ("GET", f"{_JOBS}/{{job_id}}"): _WATCH_JOB,
     ("DELETE", f"{_JOBS}/{{job_id}}"): _OF_JOB,
     ("PATCH", f"{_JOBS}/{{job_id}}"): _OF_JOB,
     ("POST", f"{_JOBS}/{{job_id}}/cancel"): _OF_JOB,
-    ("POST", f"{_JOBS}/{{job_id}}/retry"): TRAIN,
+    ("POST", f"{_JOBS}/{{job_id}}/retry"): _USE_JOB,
     ("POST", f"{_JOBS}/{{job_id}}/save"): _OF_JOB,
     ("POST", f"{_JOBS}/{{job_id}}/sample"): _OF_JOB,
     ("POST", f"{_JOBS}/{{job_id}}/finish"): _OF_JOB,
-    ("POST", f"{_JOBS}/{{job_id}}/sync"): TRAIN,
+    ("POST", f"{_JOBS}/{{job_id}}/sync"): _USE_JOB,
     ("POST", f"{_JOBS}/{{job_id}}/approve"): _OF_JOB,
-    ("GET", f"{_JOBS}/{{job_id}}/items"): WATCH,
-    ("GET", f"{_JOBS}/{{job_id}}/metrics"): WATCH,
-    ("GET", f"{_JOBS}/{{job_id}}/progress"): WATCH,
-    ("GET", f"{_JOBS}/{{job_id}}/logs"): WATCH,
-    ("GET", f"{_JOBS}/{{job_id}}/logs/lines"): WATCH,
-    ("GET", f"{_JOBS}/{{job_id}}/logs/search"): WATCH,
-    ("GET", f"{_JOBS}/{{job_id}}/artifacts"): READ,
-    ("GET", f"{_JOBS}/{{job_id}}/artifacts/{{name:path}}"): READ,
-    ("GET", f"{_JOBS}/{{job_id}}/events"): WATCH,
-    ("GET", f"{_JOBS}/{{job_id}}/dataset"): READ,
+    ("GET", f"{_JOBS}/{{job_id}}/items"): _WATCH_JOB,
+    ("GET", f"{_JOBS}/{{job_id}}/metrics"): _WATCH_JOB,
+    ("GET", f"{_JOBS}/{{job_id}}/progress"): _WATCH_JOB,
+    ("GET", f"{_JOBS}/{{job_id}}/logs"): _WATCH_JOB,
+    ("GET", f"{_JOBS}/{{job_id}}/logs/lines"): _WATCH_JOB,
+    ("GET", f"{_JOBS}/{{job_id}}/logs/search"): _WATCH_JOB,
+    ("GET", f"{_JOBS}/{{job_id}}/artifacts"): _SEE_JOB,
+    ("GET", f"{_JOBS}/{{job_id}}/artifacts/{{name:path}}"): _SEE_JOB,
+    ("GET", f"{_JOBS}/{{job_id}}/events"): _WATCH_JOB,
+    ("GET", f"{_JOBS}/{{job_id}}/dataset"): _SEE_JOB,
     ("PATCH", f"{_JOBS}/{{job_id}}/dataset"): _OF_JOB,
-    ("GET", f"{_JOBS}/{{job_id}}/dataset/dataset.zip"): READ,
-    ("GET", f"{_JOBS}/{{job_id}}/dataset/frames/{{frame_id}}/image"): READ,
-    ("GET", f"{_JOBS}/{{job_id}}/dataset/frames/{{frame_id}}/thumbnail"): READ,
+    ("GET", f"{_JOBS}/{{job_id}}/dataset/dataset.zip"): _SEE_JOB,
+    ("GET", f"{_JOBS}/{{job_id}}/dataset/frames/{{frame_id}}/image"): _SEE_JOB,
+    ("GET", f"{_JOBS}/{{job_id}}/dataset/frames/{{frame_id}}/thumbnail"): _SEE_JOB,
     ("GET", "/api/v1/training/events"): WATCH,
-    ("WS", "/training/{job_id}"): WATCH,  # where the sockets are an application of their own
-    ("WS", "/ws/training/{job_id}"): WATCH,
+    ("WS", "/training/{job_id}"): _WATCH_JOB,  # where the sockets are an application of their own
+    ("WS", "/ws/training/{job_id}"): _WATCH_JOB,
     ("POST", "/api/v1/training/import"): TRAIN,
     # the queue
     ("GET", "/api/v1/queue"): READ,
@@ -105,14 +105,14 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/api/replicate/sync-completed"): TRAIN,
     ("GET", "/api/modal/model-status/{id}"): READ,
     ("POST", "/api/lora/train"): TRAIN,
-    ("GET", "/api/lora/status/{job_id}"): READ,
+    ("GET", "/api/lora/status/{job_id}"): _SEE_JOB,
     # image sets
     ("GET", _SETS): READ,
     ("POST", _SETS): TRAIN,
-    ("GET", f"{_SETS}/{{set_id}}"): READ,
+    ("GET", f"{_SETS}/{{set_id}}"): _SEE_SET,
     ("POST", f"{_SETS}/{{set_id}}/cancel"): _OF_SET,
-    ("GET", f"{_SETS}/{{set_id}}/images.zip"): READ,
-    ("GET", f"{_SETS}/{{set_id}}/images/{{number}}"): READ,
+    ("GET", f"{_SETS}/{{set_id}}/images.zip"): _SEE_SET,
+    ("GET", f"{_SETS}/{{set_id}}/images/{{number}}"): _SEE_SET,
     # files
     ("GET", "/api/v1/files/{key:path}"): OPEN,  # the link is signed
     ("POST", "/api/v1/datasets"): TRAIN,
@@ -123,7 +123,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("PATCH", _UPLOAD): TRAIN,
     ("POST", _UPLOAD): TRAIN,  # PATCH or DELETE, for networks that let neither through
     ("DELETE", _UPLOAD): TRAIN,
-    # models; each user sees the own ones
+    # models; whose they are, their routes check
     ("GET", "/api/v1/models"): READ,
     ("GET", _MODEL): READ,
     ("GET", f"{_MODEL}/compare"): READ,
@@ -149,7 +149,15 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/v1/reports/failures"): READ,
     ("GET", "/api/v1/reports/costs"): READ,
     ("GET", "/api/v1/reports/usage"): READ,
+    ("GET", "/api/v1/reports/spend"): READ,  # of what the caller sees
+    ("GET", "/api/v1/reports/ledger"): READ,
     ("GET", "/api/v1/alerts"): READ,
+    # quotas
+    ("GET", "/api/v1/quotas"): ADMIN,
+    ("GET", "/api/v1/quotas/mine"): READ,
+    ("GET", "/api/v1/quotas/{kind}/{name}"): ADMIN,
+    ("PUT", "/api/v1/quotas/{kind}/{name}"): ADMIN,
+    ("DELETE", "/api/v1/quotas/{kind}/{name}"): ADMIN,
     # the storage
     ("GET", "/api/v1/storage"): ADMIN,
     ("POST", "/api/v1/storage/measure"): ADMIN,
