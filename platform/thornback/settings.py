@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from thornback.errors import SettingsError
+from thornback.secret_settings import SecretFiles, secret_fields
 
 DEFAULT_HOME = Path("~/.thornback")
 ENV_PREFIX = "THORNBACK_"
-_FILE = "_FILE"
 DEFAULT_FETCH_PORTS = (80, 443, 8080, 8443)
 
 
@@ -198,6 +196,15 @@ class Settings(BaseSettings):
     upload_keep_hours: Annotated[
         float, Field(gt=0, le=8760, description="An unfinished upload is removed so long after its last byte.")
     ] = 24.0
+    upload_keep_days: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=36_500,
+            description="A whole upload goes with the last job that names it, or so long after it was sent where no "
+            "unfinished job does.",
+        ),
+    ] = 30.0
     provider_slots: Annotated[
         dict[str, int], Field(description='Jobs at once at each provider, e.g. {"replicate": 4}; 10 where not named.')
     ] = {}
@@ -227,6 +234,13 @@ class Settings(BaseSettings):
         Field(
             description="Hosts and networks that addresses of users and providers may lead to though they are not "
             "public, with commas, e.g. minio.internal,10.1.0.0/16,127.0.0.1:8099."
+        ),
+    ] = ""
+    fetch_buckets: Annotated[
+        str,
+        Field(
+            description="Buckets that s3:// addresses of users may name, which are read with the platform's own "
+            "credentials, with commas, e.g. films,scans-*; empty: any where nobody has to sign in, else none."
         ),
     ] = ""
     fetch_ports: Annotated[
@@ -341,7 +355,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, the environment, files that it names, `thornback.env`."""
-        return init_settings, env_settings, _Files(settings_cls), dotenv_settings
+        return init_settings, env_settings, SecretFiles(settings_cls), dotenv_settings
 
     @model_validator(mode="after")
     def _fill(self) -> Self:
@@ -381,7 +395,7 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values of settings that nobody may read: keys, tokens, and passwords within addresses."""
-        values = [getattr(self, name) for name in _secret_fields()]
+        values = [getattr(self, name) for name in secret_fields(type(self))]
         parts = [part for value in values if isinstance(value, str) for part in (value, *value.split(","))]
         addresses = (urlsplit(address) for address in (self.database_url, self.storage, self.dataset or ""))
         return tuple(dict.fromkeys(filter(None, (*parts, *(address.password for address in addresses)))))
@@ -392,39 +406,6 @@ class Settings(BaseSettings):
         for name, value in self.model_dump(mode="json", exclude_none=True).items():
             values[ENV_PREFIX + name.upper()] = value if isinstance(value, str) else _json(value)
         return values
-
-
-def _secret_fields() -> list[str]:
-    return [name for name, field in Settings.model_fields.items() if not field.repr]
-
-
-def private_variables() -> frozenset[str]:
-    """The variables of the environment that hold a secret, or say where one lies; the database's has a password."""
-    names = [*_secret_fields(), "database_url"]
-    own = [f"{ENV_PREFIX}{name.upper()}" for name in names]
-    choices = (Settings.model_fields[name].validation_alias for name in names)
-    others = [str(name) for choice in choices if isinstance(choice, AliasChoices) for name in choice.choices]
-    return frozenset([*own, *others, *(f"{name}{_FILE}" for name in own)])
-
-
-class _Files(PydanticBaseSettingsSource):
-    """`THORNBACK_FAL_KEY_FILE=/run/secrets/fal` for every setting that holds a secret; the variable itself wins."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """See pydantic-settings. Raises SettingsError."""
-        variable = f"{ENV_PREFIX}{field_name.upper()}{_FILE}"
-        path = os.environ.get(variable)
-        if not path or (field.repr and field_name != "database_url"):
-            return None, field_name, False
-        try:
-            return Path(path).expanduser().read_text(encoding="utf-8").strip(), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError.field(variable, f"{path} cannot be read: {error}") from None
-
-    def __call__(self) -> dict[str, Any]:
-        """See pydantic-settings."""
-        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in found.items() if value is not None}
 
 
 def is_loopback(host: str) -> bool:

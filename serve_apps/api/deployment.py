@@ -127,7 +127,7 @@ def _application(replica: type, args: Arguments) -> Application:
 
 def _prepare(overrides: Mapping[str, Any]) -> Settings:
     settings = load_settings(**overrides)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, secrets=settings.secrets)
     return settings
 
 

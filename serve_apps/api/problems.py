@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from serve_apps.api.spec_body import SPEC_TAGS, UNKNOWN_SPEC, wrong_spec
 from thornback.errors import InvalidInput, NotSignedIn, QuotaExceeded, ThornbackError, TooManyTries
 from thornback.log import get_logger
+from thornback.masking import Masker
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2  # an actor or a replica is back within this time after a crash
@@ -82,6 +83,7 @@ STATUS: Mapping[str, int] = {
 _TITLES: Mapping[int, str] = {460: "Checksum Mismatch"}
 _CODE_BY_STATUS = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 _log = get_logger("api")
+_mask = Masker()  # an error may quote what was sent
 
 
 class InvalidJson(InvalidInput):
@@ -143,11 +145,11 @@ def problem_response(
     headers = dict(headers or {})
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.setdefault("Retry-After", str(RETRY_AFTER_S))
-    body = dict(details or {}) | {
+    body = _mask.deep(dict(details or {})) | {
         "type": f"urn:thornback:problem:{code}",
         "title": _TITLES.get(status) or HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        "detail": _mask(detail),
         "code": code,
     }
     if instance is not None:

@@ -25,7 +25,8 @@ from thornback.backends import ray_nodes
 from thornback.backends.port import Backend, BackendState, Phase, Resources, Survey, job_of, submission_id
 from thornback.errors import BackendError, Unavailable
 from thornback.jobs.state import JobState
-from thornback.settings import ENV_PREFIX, Settings
+from thornback.secret_settings import private_variables
+from thornback.settings import Settings
 
 T = TypeVar("T")
 
@@ -41,8 +42,7 @@ HTTP_TIMEOUT_S = 15.0
 _CALL_TIMEOUT_S = 30.0
 
 # A training driver has no business with the database or the providers, and the dashboard shows a job's environment.
-_SECRETS = (name for name, field in Settings.model_fields.items() if not field.repr)
-_PRIVATE = frozenset({ENV_PREFIX + "DATABASE_URL", *(ENV_PREFIX + name.upper() for name in _SECRETS)})
+_PRIVATE = private_variables(Settings)
 
 _PHASES: Mapping[JobStatus, Phase] = {
     JobStatus.PENDING: Phase.PENDING,

@@ -36,7 +36,7 @@ class DispatcherActor:
     """A Dispatcher in a thread with an event loop of its own, so that it also runs after a restart by Ray."""
 
     def __init__(self, settings: Settings, entrypoints: Mapping[str, str]) -> None:
-        configure_logging(settings.log_level)
+        configure_logging(settings.log_level, secrets=settings.secrets)
         self._settings = settings
         self._entrypoints = entrypoints
         self._loop = asyncio.new_event_loop()
@@ -96,7 +96,7 @@ class DispatcherActor:
             now=lambda: datetime.now(UTC),
         )
         self._dispatcher = dispatcher
-        sweeper = Sweeper(settings=self._settings, now=lambda: datetime.now(UTC))
+        sweeper = Sweeper(settings=self._settings, reader=StoreReader(engine), now=lambda: datetime.now(UTC))
         await asyncio.gather(dispatcher.run(), alerts.run(), sweeper.run())
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from thornback.by_name import ByName
 from thornback.jobs.status import FailureReason
+from thornback.masking import mask_shapes
 
 
 class EventKind(StrEnum):
@@ -202,9 +203,10 @@ class EventFactory:
         return self._event("train", key, EventKind.METRICS, at, **data)
 
     def log(self, attempt: Attempt, *, rank: int, seq: int, lines: list[str], at: datetime) -> JobEvent:
-        """Lines that one process printed; `rank` is -1 for the driver."""
+        """Lines that one process printed, what looks like a key left out; `rank` is -1 for the driver."""
         key = f"log:{attempt.number}:{attempt.restart}:{rank}:{seq}{self._voice}"
-        return self._from_run("train", key, EventKind.LOG, attempt, at, rank=rank, seq=seq, lines=lines)
+        shown = [mask_shapes(line) for line in lines]
+        return self._from_run("train", key, EventKind.LOG, attempt, at, rank=rank, seq=seq, lines=shown)
 
     def artifact(
         self,
@@ -262,7 +264,7 @@ class EventFactory:
 
     def failed(self, attempt: Attempt, *, reason: FailureReason, message: str, at: datetime) -> JobEvent:
         """The end, with the true reason."""
-        data = {"reason": reason.value, "message": message}
+        data = {"reason": reason.value, "message": mask_shapes(message)}
         return self._from_run("end", "end", EventKind.FAILED, attempt, at, **data)
 
     def cancelled(self, *, at: datetime, message: str = "cancelled on request") -> JobEvent:

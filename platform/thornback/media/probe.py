@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from thornback.errors import DataError
 from thornback.media.container import open_video, packets, refused
+from thornback.secret_settings import without_private
 from thornback.settings import Settings
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ def probe_apart(path: Path, limits: VideoLimits | None = None, *, within_s: floa
     asked = json.dumps({"path": str(path), "limits": asdict(limits or VideoLimits())})
     command = [sys.executable, "-m", "thornback.media.probe", asked]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=within_s, check=False)  # noqa: S603 - our own
+        env = without_private(Settings)  # a decoder that somebody takes over finds no keys
+        done = subprocess.run(command, capture_output=True, timeout=within_s, check=False, env=env)  # noqa: S603 - our own
     except subprocess.TimeoutExpired:
         raise refused(f"it could not be looked through within {within_s:g} s") from None
     try:

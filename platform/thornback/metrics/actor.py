@@ -76,7 +76,7 @@ class MetricsActor:
     def __init__(self, settings: Settings) -> None:
         # Nothing here may fail because the database is away: Ray restarts an actor that dies, but not one
         # whose constructor raises.
-        configure_logging(settings.log_level)
+        configure_logging(settings.log_level, secrets=settings.secrets)
         # Loaded in the actor's own process: clients, such as training workers, need no SQL.
         from thornback.metrics.local import LocalRecorder
 

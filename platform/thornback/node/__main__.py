@@ -26,6 +26,7 @@ from thornback.errors import ThornbackError
 from thornback.log import configure_logging
 from thornback.node.environment import NODE_ID_VARIABLE
 from thornback.node.record import NodeFile, NodeRecord
+from thornback.secret_settings import private_variables
 from thornback.settings import Settings, load_settings
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -57,7 +58,9 @@ def main(argv: list[str]) -> int:
     command, fd, log = argv
     status = _Status(int(fd))
     settings = load_settings()
-    configure_logging(settings.log_level)
+    for name in private_variables(Settings) & os.environ.keys():
+        del os.environ[name]  # what Ray starts from here inherits the rest: no worker finds a token of ours
+    configure_logging(settings.log_level, secrets=settings.secrets)
     commands: dict[str, Callable[[], None]] = {
         "run": lambda: _run(settings, status, log),
         "hold": lambda: _hold(settings, status, log),

@@ -28,7 +28,7 @@ class NotifyActor:
     """A Sender in a thread with an event loop of its own, so that it also runs after a restart by Ray."""
 
     def __init__(self, settings: Settings) -> None:
-        configure_logging(settings.log_level)
+        configure_logging(settings.log_level, secrets=settings.secrets)
         self._settings = settings
         self._loop = asyncio.new_event_loop()
         self._sender: Any = None

@@ -38,7 +38,7 @@ class TrackerActor:
     """A Tracker in a thread with an event loop of its own, so that it also runs after a restart by Ray."""
 
     def __init__(self, name: str, settings: Settings) -> None:
-        configure_logging(settings.log_level)
+        configure_logging(settings.log_level, secrets=settings.secrets)
         self._name, self._settings = name, settings
         self._loop = asyncio.new_event_loop()
         self._tracker: Any = None
