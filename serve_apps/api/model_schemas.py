@@ -46,6 +46,7 @@ class ModelOut(Wire):
 
     name: str = Field(examples=["mira"])
     user: str
+    team: str | None = Field(description="Whose members see it: that of the job of its first version.")
     created_at: datetime
     versions: int = Field(description="How many there are.")
     aliases: dict[str, int] = Field(examples=[{"latest": 3, "production": 2}])

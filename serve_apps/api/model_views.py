@@ -90,6 +90,7 @@ def model(row: ModelRow, sign: Signer) -> ModelOut:
     return ModelOut(
         name=row.name,
         user=row.user,
+        team=row.team,
         created_at=row.created_at,
         versions=row.versions,
         aliases=dict(row.aliases),

@@ -12,12 +12,12 @@ from starlette.requests import HTTPConnection
 
 from serve_apps.api.context import ApiContext, get_context
 from serve_apps.api.rules import Rule, rule_of
-from thornback.access.changes import KeyUsed
+from thornback.access.changes import KeyUsed, User
 from thornback.access.roles import Role
+from thornback.access.sight import Sight
 from thornback.access.tickets import read_ticket
 from thornback.access.tokens import KEY, SESSION, Token, read_token
-from thornback.errors import Forbidden, NotSignedIn
-from thornback.jobs.state import JobState
+from thornback.errors import Forbidden, JobNotFound, NotSignedIn
 from thornback.settings import Settings
 
 LOCAL_USER = "local"
@@ -34,6 +34,8 @@ class Principal:
     role: Role
     via: Literal["open", "key", "session", "ticket"]
     token_id: str | None = None  # of the key or the session
+    teams: frozenset[str] = frozenset()
+    sight: Sight | None = None  # what the caller may look at; None: everything
     limit: Role | None = None  # of the key, where it is for less than its user may
     job_id: str | None = None  # all that a ticket may read, where it names one
 
@@ -56,6 +58,8 @@ async def authorize(connection: HTTPConnection) -> None:
     try:
         principal = await _authenticate(context, connection, rule)
         await _check(context, principal, rule, scope.get("path_params", {}))
+        if principal is not None and rule.job is not None and scope["type"] == "http":  # a socket says it in its words
+            await _check_job(context, principal, rule, str(scope["path_params"][rule.job]))
     except (NotSignedIn, Forbidden) as error:
         if scope["type"] == "websocket":
             raise WebSocketException(CLOSE_POLICY, error.message) from None
@@ -72,10 +76,14 @@ async def current_principal(connection: HTTPConnection) -> Principal:
 Caller = Annotated[Principal, Depends(current_principal)]
 
 
-def check_owner(principal: Principal, job: JobState) -> None:
-    """Raises Forbidden where the job is somebody else's."""
-    if not principal.is_admin and job.user != principal.user:
-        raise Forbidden(f"job {job.id} belongs to {job.user}; only {job.user} and admins may change it")
+def check_owner(principal: Principal, job_id: str, *, owner: str, team: str | None) -> None:
+    """Raises JobNotFound where the caller may not know of the job, Forbidden where they may only look at it."""
+    if principal.sight is not None and not principal.sight.sees(owner=owner, team=team):
+        raise JobNotFound(job_id)
+    if principal.is_admin or owner == principal.user or (team is not None and team in principal.teams):
+        return
+    who = f"{owner} and admins" if team is None else f"{owner}, trainers of team {team} and admins"
+    raise Forbidden(f"job {job_id} belongs to {owner}; only {who} may change it")
 
 
 async def _authenticate(context: ApiContext, connection: HTTPConnection, rule: Rule) -> Principal | None:
@@ -114,20 +122,38 @@ async def _check(context: ApiContext, principal: Principal | None, rule: Rule, p
         raise Forbidden(f"this needs the role {rule.role}; {principal.user} has {principal.role}")
     if principal.job_id is not None and str(parameters.get("job_id")) != principal.job_id:
         raise Forbidden("this ticket is for one job, and not for this one")
-    if rule.owner_of is not None and not principal.is_admin:
-        job_id = str(parameters[rule.owner_of])
-        check_owner(principal, (await context.read(lambda store: store.job(job_id))).state)
+
+
+async def _check_job(context: ApiContext, principal: Principal, rule: Rule, job_id: str) -> None:
+    if principal.is_admin or (principal.sight is None and not rule.changes):
+        return
+    found = (await context.read(lambda store: store.owners_of([job_id]))).values()
+    for owner, team in found:  # one, or none: what is unknown or gone is the route's to tell
+        if rule.changes:
+            check_owner(principal, job_id, owner=owner, team=team)
+        elif principal.sight is not None and not principal.sight.sees(owner=owner, team=team):
+            raise JobNotFound(job_id)
+    if not found and rule.changes:
+        raise JobNotFound(job_id)
 
 
 async def _by_ticket(context: ApiContext, text: str) -> Principal:
     ticket = read_ticket(text, context.ticket_secret, now=datetime.now(UTC))
     if ticket is None:
         raise NotSignedIn("the ticket is wrong or has ended; ask for a new one (POST /api/v1/tickets)")
-    if context.settings.has_access_control:
-        found = await context.read(lambda _: context.access.user(ticket.user))
-        if found is None or not found[0].is_active:
-            raise NotSignedIn("the user of the ticket is here no longer")
-    return Principal(user=ticket.user, role=Role.VIEWER, via="ticket", job_id=ticket.job_id)
+    if not context.settings.has_access_control:
+        return Principal(user=ticket.user, role=Role.VIEWER, via="ticket", job_id=ticket.job_id)
+    found = await context.read(lambda _: context.access.user(ticket.user))
+    if found is None or not found[0].is_active:
+        raise NotSignedIn("the user of the ticket is here no longer")
+    return Principal(
+        user=ticket.user,
+        role=Role.VIEWER,
+        via="ticket",
+        job_id=ticket.job_id,
+        teams=frozenset(found[0].teams),
+        sight=_sight(context, found[0]),
+    )
 
 
 async def _by_key(context: ApiContext, token: Token) -> Principal:
@@ -140,14 +166,37 @@ async def _by_key(context: ApiContext, token: Token) -> Principal:
         raise NotSignedIn("the API key has been revoked or has expired")
     if key.used_at is None or now >= key.used_at + _TOLD_EVERY:
         await context.recorder.administer(KeyUsed(id=key.id, at=now))
-    return Principal(user=user.name, role=user.role.at_most(key.role), via="key", token_id=key.id, limit=key.role)
+    return Principal(
+        user=user.name,
+        role=user.role.at_most(key.role),
+        via="key",
+        token_id=key.id,
+        limit=key.role,
+        teams=frozenset(user.teams),
+        sight=_sight(context, user),
+    )
 
 
 async def _by_session(context: ApiContext, token: Token) -> Principal | None:
     found = await context.read(lambda _: context.access.session(token.id))
     if found is None or not token.matches(found[0]) or found[1] <= datetime.now(UTC) or not found[2].is_active:
         return None
-    return Principal(user=found[2].name, role=found[2].role, via="session", token_id=token.id)
+    user = found[2]
+    return Principal(
+        user=user.name,
+        role=user.role,
+        via="session",
+        token_id=token.id,
+        teams=frozenset(user.teams),
+        sight=_sight(context, user),
+    )
+
+
+def _sight(context: ApiContext, user: User) -> Sight | None:
+    """An admin sees everything, also by a key that is for less."""
+    if user.role is Role.ADMIN:
+        return None
+    return Sight(user=user.name, teams=frozenset(user.teams), shared=context.settings.shared_jobs)
 
 
 def is_over_tls(connection: HTTPConnection, settings: Settings) -> bool:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from serve_apps.api.context import ApiContext
 from serve_apps.api.find import find_job
 from serve_apps.api.hub import Subscription
+from serve_apps.api.principal import Principal
+from serve_apps.api.seen import check_sees
 from serve_apps.api.views import provider as provider_of
 from thornback.errors import JobNotFound
 from thornback.jobs.events import Attempt, EventFactory
@@ -26,6 +28,15 @@ class Synced:
 
     job_id: str
     imported: bool  # it was not known here before
+
+
+async def check_sees_named(context: ApiContext, caller: Principal, id: str) -> None:
+    """Raises JobNotFound where a job has this id, ours or the provider's, that the caller may not know of."""
+    try:
+        job = (await context.read(lambda store: find_job(store, id))).state
+    except JobNotFound:
+        return
+    check_sees(caller, job, named=id)
 
 
 async def refresh(context: ApiContext, job: JobState) -> str | None:

@@ -31,6 +31,7 @@ class JobCreated(Wire):
     submission_id: str = Field(description="The id of the job's first run on the Ray dashboard.")
     celery_task_id: str = Field(description="The same, under the name that older clients read.")
     kind: str
+    team: str | None = None
     config: dict[str, Any] = Field(description="Completed with defaults.")
     total_epochs: int
     retry_of: str | None = None
@@ -57,6 +58,7 @@ class JobSummary(Wire):
     kind: str
     backend: str
     user: str
+    team: str | None = Field(description="Whose members see it.")
     priority: int
     tags: dict[str, str]
     status: JobStatus

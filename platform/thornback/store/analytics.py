@@ -14,10 +14,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from thornback.access.sight import Sight
 from thornback.jobs.status import JobStatus
 from thornback.store.cells import MAX_BIG_INT
 from thornback.store.durations import SECONDS, STEPS
 from thornback.store.guard import store_errors
+from thornback.store.seen import seen
 from thornback.store.tables import TrainingJob
 
 _jobs = TrainingJob.__table__  # type: ignore[attr-defined]
@@ -117,8 +119,9 @@ class Analytics:
     Every method raises StoreUnavailable where the database does not answer.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: sa.Engine, sight: Sight | None = None) -> None:
+        """`sight`: whose eyes look; None: all jobs."""
+        self._engine, self._seen = engine, seen(sight)
 
     def by_trigger_word(
         self, *, since: datetime | None = None, until: datetime | None = None, limit: int = 1000
@@ -259,6 +262,7 @@ class Analytics:
             statement = statement.where(_jobs.c.created_at >= since)
         if until is not None:
             statement = statement.where(_jobs.c.created_at < until)
+        statement = statement.where(*self._seen)
         with store_errors(), self._engine.connect() as connection:
             return connection.execute(statement).all()
 

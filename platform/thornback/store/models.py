@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from thornback.access.sight import Sight
 from thornback.errors import InvalidInput
 from thornback.jobs.versions import LATEST, MAX_VERSION, ModelVersion, model_not_found, number_of, version_not_found
 from thornback.store.admit import clean_text, short_text
 from thornback.store.cells import MAX_BIG_INT
 from thornback.store.guard import store_errors
 from thornback.store.page import MAX_LIMIT
+from thornback.store.seen import seen
 from thornback.store.tables import Model, ModelAlias, ModelVersionRow
 from thornback.store.versions import LATEST_NUMBER, VERSION_ROW, to_versions
 
@@ -29,6 +31,7 @@ class ModelRow:
 
     name: str
     user: str
+    team: str | None  # whose members see it
     created_at: datetime
     versions: int  # how many there are
     latest: ModelVersion
@@ -56,12 +59,21 @@ class VersionPage:
 class ModelReader:
     """Safe to use from many threads. Every method raises StoreUnavailable where the database does not answer."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: sa.Engine, sight: Sight | None = None) -> None:
+        """`sight`: whose eyes look; None: all models."""
+        self._engine, self._seen = engine, seen(sight, _models)
 
-    def models(self, user: str, *, limit: int = 50, cursor: str | None = None) -> ModelPage:
-        """A user's models. Raises InvalidInput for a damaged cursor or a limit outside 0 to 1000."""
-        mine = sa.and_(_models.c.user == short_text(user, 255), _HAS_VERSIONS)
+    def models(
+        self, user: str, *, teams: Collection[str] = (), limit: int = 50, cursor: str | None = None
+    ) -> ModelPage:
+        """A user's models, and those of some teams.
+
+        Raises InvalidInput for a damaged cursor or a limit outside 0 to 1000.
+        """
+        whose: list[sa.ColumnElement[bool]] = [_models.c.user == short_text(user, 255)]
+        if teams:
+            whose.append(_models.c.team.in_(sorted(teams)))
+        mine = sa.and_(sa.or_(*whose), _HAS_VERSIONS, *self._seen)
         statement = sa.select(_models).where(mine).order_by(_models.c.id.desc()).limit(_limit(limit) + 1)
         if cursor is not None:
             statement = statement.where(_models.c.id < _place(cursor, MAX_BIG_INT))
@@ -74,7 +86,7 @@ class ModelReader:
 
     def model(self, user: str, name: str) -> ModelRow:
         """One model. Raises NotFound."""
-        wanted = sa.select(_models).where(*_named(user, name), _HAS_VERSIONS)
+        wanted = sa.select(_models).where(*self._named(user, name), _HAS_VERSIONS)
         with store_errors(), self._engine.connect() as connection:
             found = _model_rows(connection, connection.execute(wanted).all())
         if not found:
@@ -83,10 +95,10 @@ class ModelReader:
 
     def versions(self, user: str, name: str, *, limit: int = 50, cursor: str | None = None) -> VersionPage:
         """A model's versions. Raises NotFound, and InvalidInput as `models` does."""
-        statement = VERSION_ROW.where(*_named(user, name)).order_by(_versions.c.version.desc())
+        statement = VERSION_ROW.where(*self._named(user, name)).order_by(_versions.c.version.desc())
         if cursor is not None:
             statement = statement.where(_versions.c.version < _place(cursor, MAX_VERSION))
-        count = sa.select(sa.func.count()).select_from(_versions.join(_models)).where(*_named(user, name))
+        count = sa.select(sa.func.count()).select_from(_versions.join(_models)).where(*self._named(user, name))
         with store_errors(), self._engine.connect() as connection:
             total = connection.execute(count).scalar_one()
             rows = connection.execute(statement.limit(_limit(limit) + 1)).all()
@@ -101,12 +113,15 @@ class ModelReader:
     def version(self, user: str, name: str, ref: str) -> ModelVersion:
         """One version by its number (`3`, `v3`) or an alias. Raises NotFound."""
         with store_errors(), self._engine.connect() as connection:
-            rows = connection.execute(VERSION_ROW.where(*_named(user, name), _pointed_at(ref))).all()
+            rows = connection.execute(VERSION_ROW.where(*self._named(user, name), _pointed_at(ref))).all()
             found = to_versions(connection, rows)
             if not found:
-                exists = connection.execute(VERSION_ROW.where(*_named(user, name)).limit(1)).first()
+                exists = connection.execute(VERSION_ROW.where(*self._named(user, name)).limit(1)).first()
                 raise model_not_found(name) if exists is None else version_not_found(name, ref)
         return found[0]
+
+    def _named(self, user: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
+        return _models.c.user == short_text(user, 255), _models.c.name == clean_text(name), *self._seen
 
     def of_job(self, job_id: str) -> ModelVersion | None:
         """The version that a job made. `job_id` is one that exists."""
@@ -128,7 +143,8 @@ def _model_rows(connection: sa.Connection, rows: Sequence[Any]) -> list[ModelRow
         [(model_id, latest) for model_id, (_, latest) in counts.items()]
     )
     latest = {
-        version.model: version for version in to_versions(connection, _all(connection, VERSION_ROW.where(newest)))
+        (version.user, version.model): version
+        for version in to_versions(connection, _all(connection, VERSION_ROW.where(newest)))
     }
     aliases: dict[int, dict[str, int]] = {model_id: {LATEST: version} for model_id, (_, version) in counts.items()}
     for row in _all(connection, sa.select(_aliases).where(_aliases.c.model_id.in_(ids)).order_by(_aliases.c.alias)):
@@ -137,9 +153,10 @@ def _model_rows(connection: sa.Connection, rows: Sequence[Any]) -> list[ModelRow
         ModelRow(
             name=row.name,
             user=row.user,
+            team=row.team,
             created_at=row.created_at,
             versions=counts[row.id][0],
-            latest=latest[row.name],
+            latest=latest[row.user, row.name],
             aliases=aliases[row.id],
         )
         for row in rows
@@ -148,10 +165,6 @@ def _model_rows(connection: sa.Connection, rows: Sequence[Any]) -> list[ModelRow
 
 def _all(connection: sa.Connection, statement: sa.Select[Any]) -> Sequence[Any]:
     return connection.execute(statement).all()
-
-
-def _named(user: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return _models.c.user == short_text(user, 255), _models.c.name == clean_text(name)
 
 
 def _pointed_at(ref: str) -> sa.ColumnElement[bool]:

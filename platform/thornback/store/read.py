@@ -47,6 +47,7 @@ _logs = JobLog.__table__  # type: ignore[attr-defined]
 
 _JOB_ROW = (_jobs.c.id, _jobs.c.state, _jobs.c.queue_position, _jobs.c.queue_reason)
 _LOG_ROW = tuple(_logs.c[name] for name in LOG_FIELDS)
+_IN_CHUNK = 500
 
 
 class StoreReader:
@@ -121,6 +122,13 @@ class StoreReader:
         with self._snapshot() as connection:
             found = connection.execute(statement.order_by(_jobs.c.created_at, _jobs.c.id)).scalars()
             return [decode_state(data) for data in found]
+
+    def naming(self, text: str) -> list[JobState]:
+        """The jobs whose configuration holds this text, in whichever field; oldest first."""
+        holds = sa.cast(_jobs.c.config, sa.Text).contains(text, autoescape=True)
+        with self._snapshot() as connection:
+            found = connection.execute(sa.select(_jobs.c.state).where(holds).order_by(_jobs.c.created_at, _jobs.c.id))
+            return [decode_state(data) for data in found.scalars()]
 
     def metrics(
         self,
@@ -296,6 +304,17 @@ class StoreReader:
         """The model versions of a job that stay when it is deleted: an alias points at them, or a job names them."""
         with self._snapshot() as connection:
             return read_kept_versions(connection, job_id)
+
+    def owners_of(self, job_ids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+        """The user and the team of each of some jobs; unknown ones are left out."""
+        wanted = sorted({known for id in job_ids if (known := canonical_id(id)) is not None})
+        found: dict[str, tuple[str, str | None]] = {}
+        with self._snapshot() as connection:
+            for start in range(0, len(wanted), _IN_CHUNK):
+                chunk = _jobs.c.id.in_(wanted[start : start + _IN_CHUNK])
+                rows = connection.execute(sa.select(_jobs.c.id, _jobs.c.user, _jobs.c.team).where(chunk))
+                found |= {row.id: (row.user, row.team) for row in rows}
+        return found
 
     def teams_of(self, user: str) -> tuple[str, ...]:
         """The ids of a user's teams, sorted; none for an unknown user."""

@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from thornback.access.sight import Sight
 from thornback.jobs.state import MANY_STEPS
 from thornback.store.guard import store_errors
+from thornback.store.seen import seen
 from thornback.store.tables import TrainingJob
 
 _jobs = TrainingJob.__table__  # type: ignore[attr-defined]
@@ -43,9 +45,16 @@ class Usage:
 
 
 def read_usage(
-    engine: sa.Engine, *, since: datetime | None = None, until: datetime | None = None, by: Sequence[By] = BY
+    engine: sa.Engine,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    by: Sequence[By] = BY,
+    sight: Sight | None = None,
 ) -> list[Usage]:
     """In groups by each of `by`, in the order of BY; the bounds are those of the jobs' creation.
+
+    `sight`: whose eyes look; None: all jobs.
 
     Raises:
         StoreUnavailable: the database does not answer.
@@ -53,6 +62,7 @@ def read_usage(
     sqlite = engine.dialect.name == "sqlite"
     groups = {name: _group(name, sqlite=sqlite) for name in BY if name in by}
     statement = sa.select(*(column.label(name) for name, column in groups.items()), *_sums(sqlite=sqlite))
+    statement = statement.where(*seen(sight))
     if since is not None:
         statement = statement.where(_jobs.c.created_at >= since)
     if until is not None:

@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 from serve_apps.api.context import ApiContext, Context
 from serve_apps.api.create import json_only
 from serve_apps.api.principal import COOKIE, Caller, Principal, is_over_tls
+from serve_apps.api.seen import check_sees
 from thornback.access.changes import (
     AddKey,
     AddUser,
@@ -190,7 +191,7 @@ async def make_ticket(context: Context, caller: Caller, body: TicketIn) -> Ticke
         raise Forbidden("a ticket cannot make tickets")
     if body.job_id is not None:
         job_id = body.job_id
-        await context.read(lambda store: store.job(job_id))
+        check_sees(caller, (await context.read(lambda store: store.job(job_id))).state)
     expires = (datetime.now(UTC) + timedelta(seconds=body.seconds)).replace(microsecond=0) + timedelta(seconds=1)
     ticket = Ticket(user=caller.user, job_id=body.job_id, expires_at=expires)
     return TicketOut(ticket=write_ticket(ticket, context.ticket_secret), expires_at=expires)

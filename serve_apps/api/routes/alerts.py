@@ -8,7 +8,9 @@ from fastapi import APIRouter
 
 from serve_apps.api.context import Context
 from serve_apps.api.period import Since, Until, period
+from serve_apps.api.principal import Caller
 from serve_apps.api.report_schemas import AlertList, AlertOut
+from serve_apps.api.seen import SeenJobs
 from thornback.jobs.alerts import find_alerts, history_needed
 from thornback.store.failures import read_failures
 
@@ -16,7 +18,7 @@ router = APIRouter(prefix="/api/v1/alerts", tags=["reports"])
 
 
 @router.get("", summary="Alerts")
-async def list_alerts(context: Context, since: Since = None, until: Until = None) -> AlertList:
+async def list_alerts(context: Context, caller: Caller, since: Since = None, until: Until = None) -> AlertList:
     """Failures of the last 30 days that made a rule of the setting `alerts` hold, the newest first.
 
     They follow from the failed jobs that are in the database and the rules as they are now. As they happen
@@ -28,12 +30,18 @@ async def list_alerts(context: Context, since: Since = None, until: Until = None
         lambda store: read_failures(store.engine, since=begin - history_needed(rules), until=end)
     )
     alerts = [alert for alert in find_alerts(rules, history) if alert.at >= begin]
+    seen = await SeenJobs(context, caller.sight).of({id for alert in alerts for id in (alert.job_id, *alert.job_ids)})
     return AlertList(
         rules=list(rules),
         alerts=[
             AlertOut(
-                rule=alert.rule, at=alert.at, job_id=alert.job_id, job_ids=list(alert.job_ids), message=alert.message
+                rule=alert.rule,
+                at=alert.at,
+                job_id=alert.job_id,
+                job_ids=[id for id in alert.job_ids if id in seen],
+                message=alert.message,
             )
             for alert in reversed(alerts)
+            if alert.job_id in seen
         ],
     )

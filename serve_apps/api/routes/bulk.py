@@ -51,7 +51,7 @@ def _look(store: StoreReader, ids: list[str], caller: Principal, *, delete: bool
 def _refusal(store: StoreReader, id: str, caller: Principal, *, delete: bool) -> ThornbackError | None:
     try:
         job = store.job(id).state
-        check_owner(caller, job)
+        check_owner(caller, id, owner=job.user, team=job.team)
     except (JobNotFound, Forbidden) as error:
         return error
     if job.status.is_final and not delete:

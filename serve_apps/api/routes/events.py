@@ -11,8 +11,11 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from serve_apps.api import sse, views
 from serve_apps.api.context import ApiContext, Context
+from serve_apps.api.flood import holder
 from serve_apps.api.follow import follow
 from serve_apps.api.hub import HubClosed, Subscription
+from serve_apps.api.principal import Caller
+from serve_apps.api.seen import SeenJobs
 from serve_apps.api.sse import EventStreamResponse
 from thornback.errors import JobNotFound, Unavailable
 from thornback.jobs.events import EventKind
@@ -32,7 +35,7 @@ router = APIRouter(prefix=views.API_PREFIX, tags=["streams"])
 
 
 @router.get("/jobs/{job_id}/events", response_class=Response, responses=STREAM | ENDED, summary="Events of a job")
-async def job_events(context: Context, job_id: UUID, cursor: Cursor, kinds: Kinds = None) -> Response:
+async def job_events(context: Context, caller: Caller, job_id: UUID, cursor: Cursor, kinds: Kinds = None) -> Response:
     """Every event of a job once and in order, from the first or from where the client stopped.
 
     Each has an `id`. `training_status` messages come in between without one, and `end` comes after
@@ -42,19 +45,21 @@ async def job_events(context: Context, job_id: UUID, cursor: Cursor, kinds: Kind
     after = cursor or 0
     if await has_ended_before(context, id, after):
         return Response(status_code=204)
-    stream = await context.hub.join(job_id=id, after=after)
+    stream = await context.hub.join(job_id=id, after=after, user=holder(caller))
     return EventStreamResponse(_job_stream(context, id, stream, frozenset(kinds or EventKind)))
 
 
 @router.get("/events", response_class=Response, responses=STREAM, summary="Events of all jobs")
-async def all_events(context: Context, cursor: Cursor, kinds: Kinds = None) -> Response:
-    """Every event of every job once and in order, from now on or from where the client stopped.
+async def all_events(context: Context, caller: Caller, cursor: Cursor, kinds: Kinds = None) -> Response:
+    """Every event of every job that you may look at, once and in order, from now on or from where the client stopped.
 
     `training_status` messages without an id follow what happens live. After `reset` the client's
     picture is out of date: read the list again.
     """
-    stream = await context.hub.join(job_id=None, after=cursor)
-    return EventStreamResponse(_stream_of_all(context, stream, frozenset(kinds or EventKind)))
+    stream = await context.hub.join(job_id=None, after=cursor, user=holder(caller))
+    return EventStreamResponse(
+        _stream_of_all(context, SeenJobs(context, caller.sight), stream, frozenset(kinds or EventKind))
+    )
 
 
 async def has_ended_before(context: ApiContext, job_id: str, after: int) -> bool:
@@ -99,7 +104,7 @@ async def _job_stream(
 
 
 async def _stream_of_all(
-    context: ApiContext, stream: Subscription, kinds: Collection[EventKind]
+    context: ApiContext, seen: SeenJobs, stream: Subscription, kinds: Collection[EventKind]
 ) -> AsyncIterator[bytes]:
     with stream:
         yield sse.hello()
@@ -107,7 +112,7 @@ async def _stream_of_all(
             yield sse.encode("reset", {"last_event_id": stream.position})
         try:
             while True:
-                events = await stream.next(context.settings.heartbeat_s)
+                events = await seen.events(await stream.next(context.settings.heartbeat_s))
                 states = {event.job_id: event.job for event in events if event.job is not None}
                 answer = _encode(events, kinds) + b"".join(_status(job, stream.position) for job in states.values())
                 yield answer or sse.HEARTBEAT

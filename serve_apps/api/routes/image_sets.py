@@ -64,7 +64,7 @@ async def create_image_set(
         spec = _spec(body, context.settings)
         check_spec(spec, context.settings, context.catalogue)
     request = {"path": "image-sets", "body": body.model_dump(mode="json", exclude_unset=True)}
-    made = await create(context, caller.user, spec, response, key=idempotency_key, request=request)
+    made = await create(context, caller, spec, response, key=idempotency_key, request=request)
     response.headers["Location"] = f"{router.prefix}/{made.id}"
     return await _full(context, made.id)
 
@@ -72,12 +72,13 @@ async def create_image_set(
 @router.get("", summary="List image sets")
 async def list_image_sets(
     context: Context,
+    caller: Caller,
     status: Annotated[list[JobStatus] | None, Query(description="One or several.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=1024, description="`next_cursor` of the page before.")] = None,
 ) -> ImageSetList:
     """A page of sets, the newest first."""
-    query = JobQuery(kind=image_views.KIND, status=tuple(status or ()), limit=limit, cursor=cursor)
+    query = JobQuery(kind=image_views.KIND, status=tuple(status or ()), limit=limit, cursor=cursor, sight=caller.sight)
     page = await context.read(lambda store: store.jobs(query))
     jobs = [row.state for row in page.jobs]
     counts = await context.read(lambda store: store.item_counts([job.id for job in jobs]))

@@ -58,18 +58,18 @@ async def create_job(
     """Put a job in the queue. Everything left out of `config` gets its default."""
     check_spec(spec, context.settings, context.catalogue)
     body = spec.model_dump(mode="json", exclude_unset=True)
-    return await create(
-        context, caller.user, spec, response, key=idempotency_key, request={"path": "jobs", "body": body}
-    )
+    return await create(context, caller, spec, response, key=idempotency_key, request={"path": "jobs", "body": body})
 
 
 @router.get("", summary="List jobs")
 async def list_jobs(
     context: Context,
+    caller: Caller,
     status: Annotated[list[JobStatus] | None, Query(description="One or several.")] = None,
     kind: Annotated[str | None, Query(max_length=50)] = None,
     name: Annotated[str | None, Query(max_length=255, description="Part of the name, in any case.")] = None,
     user: Annotated[str | None, Query(max_length=255)] = None,
+    team: Annotated[str | None, Query(max_length=100)] = None,
     backend: Annotated[str | None, Query(max_length=50, description="ray, replicate or fal")] = None,
     tag: Annotated[
         list[Annotated[str, Query(max_length=255)]] | None,
@@ -92,6 +92,8 @@ async def list_jobs(
         kind=kind,
         name=name,
         user=user,
+        team=team,
+        sight=caller.sight,
         backend=backend,
         tags=tuple(tag or ()),
         parent=parent,
@@ -177,12 +179,12 @@ async def retry_job(
     old = (await context.read(lambda store: store.job(id))).state
     if not old.status.is_final:
         raise JobIsActive(f"job {id} is {old.status}; cancel it first or wait for its end", job_id=id)
-    spec = parse_spec(old.spec)
+    spec = parse_spec({**old.spec, "team": old.team})
     check_spec(spec, context.settings, context.catalogue)
     request = {"path": f"jobs/{id}/retry", "body": how.model_dump()}
     return await create(
         context,
-        caller.user,
+        caller,
         spec,
         response,
         key=idempotency_key,

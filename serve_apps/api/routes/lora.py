@@ -52,10 +52,10 @@ async def train(
     try:
         spec = _spec(body)
         check_spec(spec, context.settings, context.catalogue)
+        request = {"path": "lora/train", "body": body.model_dump(mode="json", exclude_unset=True)}
+        made = await create(context, caller, spec, response, key=idempotency_key, request=request)
     except InvalidInput as error:
         raise _as_asked(error) from error
-    request = {"path": "lora/train", "body": body.model_dump(mode="json", exclude_unset=True)}
-    made = await create(context, caller.user, spec, response, key=idempotency_key, request=request)
     response.headers["Location"] = f"{router.prefix}/status/{made.id}"
     return await _status(context, made.id, sign)
 

@@ -26,12 +26,13 @@ from serve_apps.api.model_schemas import (
     VersionOut,
 )
 from serve_apps.api.model_views import Signer
-from serve_apps.api.principal import Caller
+from serve_apps.api.principal import Caller, Principal
+from serve_apps.api.seen import check_sees
 from serve_apps.api.urls import base_url
 from thornback.artifacts.files import join
 from thornback.datasets.frame_folder import FrameFolder
 from thornback.datasets.frame_set import FrameSet
-from thornback.errors import DataError, JobNotFound, NotFound
+from thornback.errors import DataError, Forbidden, JobNotFound, NotFound
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import ALIAS_NAME, MODEL_NAME, VERSION_REF, ModelVersion
 from thornback.models.lineage import config_of, lineage_of, weights_of
@@ -66,28 +67,51 @@ def get_signer(context: Context, request: Request) -> Signer:
 Sign = Annotated[Signer, Depends(get_signer)]
 
 
+async def get_owner(
+    caller: Caller,
+    user: Annotated[str | None, Query(max_length=100, description="Whose model; left out: yours.")] = None,
+) -> str:
+    """Whose model the address is about."""
+    return user or caller.user
+
+
+Owner = Annotated[str, Depends(get_owner)]
+
+
 @router.get("", summary="List models")
 async def list_models(
-    context: Context, caller: Caller, sign: Sign, limit: Limit = 50, cursor: Cursor = None
+    context: Context,
+    caller: Caller,
+    sign: Sign,
+    user: Annotated[str | None, Query(max_length=100, description="Left out: your own and your teams'.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> ModelList:
     """A page of models, the newest first, each with its latest version."""
-    page = await _ask(context, lambda models: models.models(caller.user, limit=limit, cursor=cursor))
+    whose, teams = (caller.user, caller.teams) if user is None else (user, ())
+    page = await _ask(context, caller, lambda models: models.models(whose, teams=teams, limit=limit, cursor=cursor))
     rows = await _sign(lambda: [model_views.model(row, sign) for row in page.models])
     return ModelList(models=rows, total=page.total, next_cursor=page.next_cursor)
 
 
 @router.get("/{model}", summary="One model")
-async def get_model(context: Context, caller: Caller, sign: Sign, model: ModelName) -> ModelOut:
+async def get_model(context: Context, caller: Caller, owner: Owner, sign: Sign, model: ModelName) -> ModelOut:
     """Its latest version, and where its aliases point."""
-    return await _model(context, caller.user, model, sign)
+    return await _model(context, caller, owner, model, sign)
 
 
 @router.get("/{model}/versions", summary="Versions of a model")
 async def list_versions(
-    context: Context, caller: Caller, sign: Sign, model: ModelName, limit: Limit = 50, cursor: Cursor = None
+    context: Context,
+    caller: Caller,
+    owner: Owner,
+    sign: Sign,
+    model: ModelName,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> VersionList:
     """A page of versions, the newest first."""
-    page = await _ask(context, lambda models: models.versions(caller.user, model, limit=limit, cursor=cursor))
+    page = await _ask(context, caller, lambda models: models.versions(owner, model, limit=limit, cursor=cursor))
     versions = await _sign(lambda: [model_views.version(found, sign) for found in page.versions])
     return VersionList(versions=versions, total=page.total, next_cursor=page.next_cursor)
 
@@ -102,6 +126,7 @@ async def add_version(
     """
     id = str(body.job_id)
     job, known = await context.read(lambda store: (store.job(id).state, ModelReader(store.engine).of_job(id)))
+    check_sees(caller, job)
     if known is not None and (known.user, known.model) == (caller.user, model):
         response.status_code = 200
         return await _version(known, sign)
@@ -124,21 +149,21 @@ async def add_version(
 
 @router.get("/{model}/compare", summary="Compare two versions")
 async def compare_versions(
-    context: Context, caller: Caller, sign: Sign, model: ModelName, a: Ref, b: Ref = "latest"
+    context: Context, caller: Caller, owner: Owner, sign: Sign, model: ModelName, a: Ref, b: Ref = "latest"
 ) -> Comparison:
     """What differs in configuration and origin, field by field."""
     first, second = await _ask(
-        context, lambda models: (models.version(caller.user, model, a), models.version(caller.user, model, b))
+        context, caller, lambda models: (models.version(owner, model, a), models.version(owner, model, b))
     )
     return await _sign(lambda: model_views.comparison(first, second, sign))
 
 
 @router.get("/{model}/versions/{version}", summary="One version")
 async def get_version(
-    context: Context, caller: Caller, sign: Sign, model: ModelName, version: VersionRef
+    context: Context, caller: Caller, owner: Owner, sign: Sign, model: ModelName, version: VersionRef
 ) -> VersionOut:
     """A version by its number or an alias, with a link to its weights."""
-    return await _version(await _find(context, caller.user, model, version), sign)
+    return await _version(await _find(context, caller, owner, model, version), sign)
 
 
 @router.get(
@@ -149,61 +174,84 @@ async def get_version(
     summary="The weights of a version",
 )
 async def get_weights(
-    context: Context, caller: Caller, sign: Sign, model: ModelName, version: VersionRef
+    context: Context, caller: Caller, owner: Owner, sign: Sign, model: ModelName, version: VersionRef
 ) -> RedirectResponse:
     """An address that stays, e.g. of `production`; it leads to a link that holds for a while."""
-    found = await _find(context, caller.user, model, version)
+    found = await _find(context, caller, owner, model, version)
     url = await _sign(lambda: model_views.weights_url(found, sign))
     return RedirectResponse(url, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/{model}/versions/{version}/lineage", summary="Where a version comes from")
-async def get_lineage(context: Context, caller: Caller, sign: Sign, model: ModelName, version: VersionRef) -> Lineage:
+async def get_lineage(
+    context: Context, caller: Caller, owner: Owner, sign: Sign, model: ModelName, version: VersionRef
+) -> Lineage:
     """The job, the dataset with its frames, and the video, as far as they are still there."""
-    found = await _find(context, caller.user, model, version)
+    found = await _find(context, caller, owner, model, version)
     job = await context.read(lambda store: _job(store, found.job_id))
     return await _sign(lambda: _lineage(context, found, job, sign))
 
 
 @router.patch("/{model}/versions/{version}", dependencies=[Depends(json_only)], summary="Write notes")
 async def note_version(
-    context: Context, caller: Caller, sign: Sign, model: ModelName, version: VersionRef, body: VersionNotes
+    context: Context,
+    caller: Caller,
+    owner: Owner,
+    sign: Sign,
+    model: ModelName,
+    version: VersionRef,
+    body: VersionNotes,
 ) -> VersionOut:
     """Replace the notes of a version."""
-    found = await _find(context, caller.user, model, version)
-    await context.recorder.note_version(user=caller.user, model=model, version=found.version, notes=body.notes)
-    return await _version(await _find(context, caller.user, model, str(found.version)), sign)
+    await _check_changes(context, caller, owner, model)
+    found = await _find(context, caller, owner, model, version)
+    await context.recorder.note_version(user=owner, model=model, version=found.version, notes=body.notes)
+    return await _version(await _find(context, caller, owner, model, str(found.version)), sign)
 
 
 @router.delete("/{model}/versions/{version}", status_code=204, summary="Delete a version")
-async def delete_version(context: Context, caller: Caller, model: ModelName, version: VersionRef) -> None:
+async def delete_version(context: Context, caller: Caller, owner: Owner, model: ModelName, version: VersionRef) -> None:
     """Remove a version and its files; its number is not given again. 409 while it is in use."""
-    found = await _find(context, caller.user, model, version)
-    await context.recorder.delete_version(user=caller.user, model=model, version=found.version, by=caller.user)
+    await _check_changes(context, caller, owner, model)
+    found = await _find(context, caller, owner, model, version)
+    await context.recorder.delete_version(user=owner, model=model, version=found.version, by=caller.user)
     await remove_files(context.settings, found)
 
 
 @router.put("/{model}/aliases/{alias}", dependencies=[Depends(json_only)], summary="Set an alias")
 async def set_alias(
-    context: Context, caller: Caller, sign: Sign, model: ModelName, alias: Alias, body: AliasTarget
+    context: Context, caller: Caller, owner: Owner, sign: Sign, model: ModelName, alias: Alias, body: AliasTarget
 ) -> ModelOut:
     """Let a word such as `production` mean a version. That version cannot be deleted as long as it does."""
+    await _check_changes(context, caller, owner, model)
     await context.recorder.set_alias(
-        user=caller.user, model=model, alias=alias, version=body.version, by=caller.user, at=datetime.now(UTC)
+        user=owner, model=model, alias=alias, version=body.version, by=caller.user, at=datetime.now(UTC)
     )
-    return await _model(context, caller.user, model, sign)
+    return await _model(context, caller, owner, model, sign)
 
 
 @router.delete("/{model}/aliases/{alias}", status_code=204, summary="Remove an alias")
-async def remove_alias(context: Context, caller: Caller, model: ModelName, alias: Alias) -> None:
+async def remove_alias(context: Context, caller: Caller, owner: Owner, model: ModelName, alias: Alias) -> None:
     """The version stays. 204 as well where there is no such alias."""
+    await _check_changes(context, caller, owner, model)
     await context.recorder.set_alias(
-        user=caller.user, model=model, alias=alias, version=None, by=caller.user, at=datetime.now(UTC)
+        user=owner, model=model, alias=alias, version=None, by=caller.user, at=datetime.now(UTC)
     )
 
 
-async def _ask(context: ApiContext, question: Callable[[ModelReader], T]) -> T:
-    return await context.read(lambda store: question(ModelReader(store.engine)))
+async def _ask(context: ApiContext, caller: Principal, question: Callable[[ModelReader], T]) -> T:
+    return await context.read(lambda store: question(ModelReader(store.engine, caller.sight)))
+
+
+async def _check_changes(context: ApiContext, caller: Principal, owner: str, model: str) -> None:
+    """Raises NotFound where the caller may not know of the model, Forbidden where they may only look at it."""
+    if owner == caller.user:
+        return
+    team = (await _ask(context, caller, lambda models: models.model(owner, model))).team
+    if not caller.is_admin and team not in caller.teams:
+        raise Forbidden(
+            f"model {model} belongs to {owner}; only {owner}, trainers of its team and admins may change it"
+        )
 
 
 async def _sign(make: Callable[[], T]) -> T:
@@ -211,16 +259,16 @@ async def _sign(make: Callable[[], T]) -> T:
     return await anyio.to_thread.run_sync(make)
 
 
-async def _find(context: ApiContext, user: str, model: str, ref: str) -> ModelVersion:
-    return await _ask(context, lambda models: models.version(user, model, ref))
+async def _find(context: ApiContext, caller: Principal, owner: str, model: str, ref: str) -> ModelVersion:
+    return await _ask(context, caller, lambda models: models.version(owner, model, ref))
 
 
 async def _version(found: ModelVersion, sign: Signer) -> VersionOut:
     return await _sign(lambda: model_views.version(found, sign))
 
 
-async def _model(context: ApiContext, user: str, model: str, sign: Signer) -> ModelOut:
-    row = await _ask(context, lambda models: models.model(user, model))
+async def _model(context: ApiContext, caller: Principal, owner: str, model: str, sign: Signer) -> ModelOut:
+    row = await _ask(context, caller, lambda models: models.model(owner, model))
     return await _sign(lambda: model_views.model(row, sign))
 
 

@@ -13,6 +13,7 @@ from serve_apps.api.context import ApiContext, Context
 from serve_apps.api.create import json_only
 from serve_apps.api.principal import Caller
 from serve_apps.api.queue_schemas import HoldOut, JobChange, JobChanged, MoveIn, PauseIn, QueueOut, WaitingOut
+from thornback.access.sight import Sight
 from thornback.errors import Conflict, JobIsFinal, NotFound
 from thornback.jobs.events import EventFactory
 from thornback.jobs.queue import PauseQueue, QueueHold, Ranked, ResumeQueue, plan_move
@@ -25,9 +26,9 @@ MOST = 1000  # whoever waits behind so many is not listed
 
 
 @router.get(QUEUE, summary="The queue")
-async def get_queue(context: Context, limit: Annotated[int, Query(ge=0, le=MOST)] = MOST) -> QueueOut:
-    """Whether it is paused, and who waits for what."""
-    return await _queue(context, limit)
+async def get_queue(context: Context, caller: Caller, limit: Annotated[int, Query(ge=0, le=MOST)] = MOST) -> QueueOut:
+    """Whether it is paused, and who waits for what, as far as you may know of it."""
+    return await _queue(context, limit, caller.sight)
 
 
 @router.post(f"{QUEUE}/pause", summary="Pause the queue")
@@ -79,10 +80,12 @@ def _check_waits(job: JobState) -> None:
         raise Conflict(f"job {job.id} has started; only a waiting job has a priority to change", job_id=job.id)
 
 
-async def _queue(context: ApiContext, limit: int = MOST) -> QueueOut:
+async def _queue(context: ApiContext, limit: int = MOST, sight: Sight | None = None) -> QueueOut:
     last, hold, rows = await context.read(
         lambda store: (store.latest_event_id(), store.queue_hold(), store.queue(limit=limit))
     )
+    if sight is not None:
+        rows = [row for row in rows if sight.sees(owner=row.state.user, team=row.state.team)]
     return QueueOut(paused=_hold(hold), waiting=[_waiting(row) for row in _next_first(rows)], last_event_id=last)
 
 

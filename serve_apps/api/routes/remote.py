@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body, Depends, Response
 from serve_apps.api import remote, views
 from serve_apps.api.context import ApiContext, Context
 from serve_apps.api.create import json_only
+from serve_apps.api.principal import Caller
 from serve_apps.api.schemas import ImportRequest, JobAnswer
 from thornback.errors import Conflict
 
@@ -35,8 +36,11 @@ async def sync_job(context: Context, job_id: UUID) -> JobAnswer:
     summary="Take over a training that was started elsewhere",
     responses={200: {"model": JobAnswer, "description": "It is known here already, and is now as the provider says."}},
 )
-async def import_training(context: Context, response: Response, body: Annotated[ImportRequest, Body()]) -> JobAnswer:
+async def import_training(
+    context: Context, caller: Caller, response: Response, body: Annotated[ImportRequest, Body()]
+) -> JobAnswer:
     """From here on it is a job like every other."""
+    await remote.check_sees_named(context, caller, body.provider_id)
     synced = await remote.sync(context, body.provider_id, provider=body.provider)
     if not synced.imported:
         response.status_code = 200

@@ -11,7 +11,9 @@ from serve_apps.api import remote, seed_views
 from serve_apps.api.context import Context
 from serve_apps.api.create import json_only
 from serve_apps.api.find import find_job
+from serve_apps.api.principal import Caller
 from serve_apps.api.seed_schemas import ModelStatus, SyncAnswer, SyncRequest, TrainingLogs
+from serve_apps.api.seen import check_sees
 from serve_apps.api.urls import base_url
 
 MOST_LINES = 10_000
@@ -26,12 +28,14 @@ Id = Annotated[
 @router.get("/replicate/training-logs/{id}", summary="Log, progress and time left of a training")
 async def training_logs(
     context: Context,
+    caller: Caller,
     request: Request,
     id: Id,
     tail: Annotated[int, Query(ge=0, le=MOST_LINES, description="The last so many lines.")] = 2000,
 ) -> TrainingLogs:
     """Asks the provider first, so that the answer and the database are as new as they can be."""
     row = await context.read(lambda store: find_job(store, id))
+    check_sees(caller, row.state, named=id)
     problem = await remote.refresh(context, row.state)
     job_id = row.state.id
     row, items, chunks = await context.read(
@@ -44,8 +48,9 @@ async def training_logs(
 @router.post(
     "/replicate/sync-completed", dependencies=[Depends(json_only)], summary="Put a training right that has finished"
 )
-async def sync_completed(context: Context, request: Request, body: SyncRequest) -> SyncAnswer:
+async def sync_completed(context: Context, caller: Caller, request: Request, body: SyncRequest) -> SyncAnswer:
     """Asks Replicate how a training ended, also for one that was not started here."""
+    await remote.check_sees_named(context, caller, body.model_id)
     synced = await remote.sync(context, body.model_id, provider="replicate")
     if body.replicate_model_version is not None:
         await remote.note_version(context, synced.job_id, body.replicate_model_version)
@@ -55,7 +60,8 @@ async def sync_completed(context: Context, request: Request, body: SyncRequest) 
 
 
 @router.get("/modal/model-status/{id}", summary="Status of a model")
-async def model_status(context: Context, request: Request, id: Id) -> ModelStatus:
+async def model_status(context: Context, caller: Caller, request: Request, id: Id) -> ModelStatus:
     """From the database alone."""
     row = await context.read(lambda store: find_job(store, id))
+    check_sees(caller, row.state, named=id)
     return seed_views.model_status(row, datetime.now(UTC), base_url(request, context.settings))

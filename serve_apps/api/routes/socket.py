@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,8 +16,11 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from serve_apps.api import views
 from serve_apps.api.context import ApiContext, Context
+from serve_apps.api.flood import MAX_MESSAGE_BYTES, Allowance, holder
 from serve_apps.api.follow import Step, follow
 from serve_apps.api.hub import HubClosed, Subscription
+from serve_apps.api.principal import CLOSE_POLICY, Caller, Principal
+from serve_apps.api.seen import check_sees
 from serve_apps.api.sse import MAX_EVENT_ID
 from thornback.errors import InvalidInput, JobNotFound, ThornbackError, Unavailable
 from thornback.jobs.events import EventKind
@@ -25,6 +29,7 @@ SEND_S = 20.0  # a client that takes nothing for so long is gone
 MAX_MESSAGE_CHARS = 4096
 
 CLOSE_ENDED = 1000
+CLOSE_TOO_BIG = 1009
 CLOSE_FAILED = 1011
 CLOSE_RESTART = 1012
 CLOSE_TRY_LATER = 1013
@@ -38,22 +43,32 @@ router = APIRouter()
 
 
 @router.websocket("/training/{job_id}")
-async def training_socket(websocket: WebSocket, context: Context, job_id: str) -> None:
+async def training_socket(websocket: WebSocket, context: Context, caller: Caller, job_id: str) -> None:
     """Live status of one job. `?include=metrics,log,item` adds those messages, `?after=` goes on from an event."""
     await websocket.accept()
     client = _Client(websocket)
     try:
         include, after = _options(websocket.query_params)
-        job_id = await _known(context, job_id)
-        with await context.hub.join(job_id=job_id, after=after) as stream:
+        job_id = await _known(context, caller, job_id)
+        with await context.hub.join(job_id=job_id, after=after, user=holder(caller)) as stream:
             await client.serve(context, job_id, stream, include)
         await client.close(CLOSE_ENDED, "the job has ended")
     except HubClosed as error:
         await client.close(CLOSE_RESTART, error.message)
+    except _Flood as error:
+        await client.close(error.code, error.reason)
     except ThornbackError as error:
         await client.refuse(error)
     except WebSocketDisconnect:
         return
+
+
+class _Flood(Exception):
+    """The client sends too much, or too much at once."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
 
 
 class _Client:
@@ -117,11 +132,17 @@ class _Client:
                 shown, is_last_word = status, True
 
     async def _answer(self) -> None:
+        allowance = Allowance(time.monotonic)
         while True:
             message = await self._websocket.receive()
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", 1005))
-            await self._send(_reply(message.get("text") or message.get("bytes") or ""))
+            content = message.get("text") or message.get("bytes") or ""
+            if len(content) > MAX_MESSAGE_BYTES:
+                raise _Flood(CLOSE_TOO_BIG, f"a message may have {MAX_MESSAGE_CHARS} characters")
+            if not allowance.take():
+                raise _Flood(CLOSE_POLICY, "too many messages; send a ping every few seconds at most")
+            await self._send(_reply(content))
 
     async def _send(self, message: Mapping[str, Any]) -> None:
         text = orjson.dumps(message).decode()
@@ -158,13 +179,13 @@ def _options(query: QueryParams) -> tuple[frozenset[EventKind], int | None]:
     return frozenset(INCLUDES[name] for name in names), int(after)
 
 
-async def _known(context: ApiContext, job_id: str) -> str:
+async def _known(context: ApiContext, caller: Principal, job_id: str) -> str:
     """The id as the store writes it. Raises JobNotFound."""
     try:
         id = str(UUID(job_id))
     except ValueError:
         raise JobNotFound(job_id[:64]) from None
-    await context.read(lambda store: store.job(id))
+    check_sees(caller, (await context.read(lambda store: store.job(id))).state)
     return id
 
 

@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from serve_apps.api.principal import COOKIE
 from serve_apps.api.rules import RULES, Rule, rule_of
 from tests.fixtures.api import JOBS, ApiPlatform, Reports, serving
-from thornback.access.changes import AddKey, AddUser, ChangeUser
+from thornback.access.changes import AddKey, AddMember, AddTeam, AddUser, ChangeUser
 from thornback.access.passwords import hash_password
 from thornback.access.roles import Role
 from thornback.access.tokens import KEY, new_token
@@ -25,11 +25,12 @@ from thornback.settings import Settings
 NOBODY = "nobody"
 BODY = {"job_name": "test", "config": {}}
 PASSWORD = "correct horse battery"
-REFUSED = {401: "not_signed_in", 403: "forbidden"}
+REFUSED = {401: "not_signed_in", 403: "forbidden", 404: "job_not_found"}
+TEAM = "vision"
 
 
 class Guarded:
-    """A platform where everybody has to say who they are, with a user of each role and two trainers."""
+    """A platform where everybody has to say who they are, with users of each role, in a team and outside of it."""
 
     def __init__(self, api: ApiPlatform) -> None:
         self.api = api
@@ -40,6 +41,12 @@ class Guarded:
         at = datetime.now(UTC)
         await self.api.recorder.administer(AddUser(name=name, role=role, password_hash=kept, at=at))
         await self.add_key(name)
+
+    async def add_team(self, id: str, *members: str) -> None:
+        at = datetime.now(UTC)
+        await self.api.recorder.administer(AddTeam(id=id, name=id.title(), at=at))
+        for user in members:
+            await self.api.recorder.administer(AddMember(team=id, user=user, at=at))
 
     async def add_key(self, name: str, *, role: Role | None = None, days: float | None = None) -> str:
         token, at = new_token(KEY), datetime.now(UTC)
@@ -60,8 +67,11 @@ class Guarded:
 @pytest.fixture
 async def guarded(api: ApiPlatform) -> Guarded:
     guarded = Guarded(api)
-    for name, role in (("vera", "viewer"), ("ada", "trainer"), ("bob", "trainer"), ("root", "admin")):
-        await guarded.add(name, Role(role))
+    for name, role in CALLERS.items():
+        if role is not None:
+            await guarded.add(name, role)
+    await guarded.add_team(TEAM, "ada", "tom", "tess")
+    await guarded.add_team("audio", "bob")
     return guarded
 
 
@@ -86,18 +96,25 @@ async def test_every_route_has_an_entry_and_every_entry_a_route(api: ApiPlatform
 
 def filled(path: str, job_id: str) -> str:
     values = {"job_id": job_id, "set_id": job_id, "id": job_id, "number": "1", "delivery_id": "1", "provider": "fal"}
+    values["kind"] = "user"
     for name in ("name", "model", "version", "alias", "key_id", "upload_id", "key", "frame_id"):
         values[name] = "x"
     return as_openapi(path).format(**values)
 
 
-def wanted(role: Role | None, rule: Rule, *, owns: bool) -> int | None:
+def wanted(role: Role | None, rule: Rule, *, sees: bool, changes: bool) -> int | None:
     """The status of a refusal; None for whoever gets past the door."""
     if rule.role is None:
         return None
     if role is None:
         return 401
-    return None if role.covers(rule.role) and (rule.owner_of is None or owns) else 403
+    if not role.covers(rule.role):
+        return 403
+    if rule.job is None or changes:
+        return None
+    if not sees:
+        return 404
+    return 403 if rule.changes else None
 
 
 def refusal(answer: httpx2.Response) -> int | None:
@@ -108,25 +125,52 @@ def refusal(answer: httpx2.Response) -> int | None:
     return answer.status_code if told == REFUSED[answer.status_code] else None
 
 
-CALLERS = {NOBODY: None, "vera": Role.VIEWER, "bob": Role.TRAINER, "ada": Role.TRAINER, "root": Role.ADMIN}
+# The job is ada's. Tom and Tess are in the team; vera is in none, and bob is in another.
+CALLERS = {
+    NOBODY: None,
+    "vera": Role.VIEWER,
+    "tess": Role.VIEWER,
+    "bob": Role.TRAINER,
+    "tom": Role.TRAINER,
+    "ada": Role.TRAINER,
+    "root": Role.ADMIN,
+}
+ELSEWHERE = ("/events", "/session", "/lora/status/{job_id}")  # streams, and what other kinds of jobs answer
+EVERYBODY = set(CALLERS) - {NOBODY}
+# The team of the job, whether jobs without one are shared, who sees it and who changes it where the role allows.
+OWNERS = [
+    (None, True, EVERYBODY, {"ada", "root"}),
+    (None, False, {"ada", "root"}, {"ada", "root"}),
+    (TEAM, True, {"ada", "tom", "tess", "root"}, {"ada", "tom", "root"}),
+    (TEAM, False, {"ada", "tom", "tess", "root"}, {"ada", "tom", "root"}),
+]
 
 
-async def test_each_role_at_each_route(guarded: Guarded) -> None:
-    """Refused are those whose role is too small, or whom the job does not belong to."""
-    job = await guarded.api.create(user="ada")
+@pytest.mark.parametrize(("team", "shared", "sees", "changes"), OWNERS)
+async def test_each_role_at_each_route(
+    guarded: Guarded, team: str | None, shared: bool, sees: set[str], changes: set[str]
+) -> None:
+    """Refused are those whose role is too small, who may not know of the job, or may only look at it."""
+    job = await guarded.api.create(user="ada", team=team)
     wrong: list[str] = []
-    async with guarded.client() as client:
+    async with guarded.client(shared_jobs=shared) as client:
         for (method, path), rule in RULES.items():
+            if rule.job is None and not (team is None and shared):
+                continue  # nothing depends on the job
             for who, role in CALLERS.items():
-                owns = who in ("ada", "root")
-                if method == "WS" or path.endswith(("/events", "/session")) or (method == "DELETE" and owns):
-                    continue  # below; and what is deleted is there no more for the rest of the table
+                may_change = who in changes
+                if (
+                    method == "WS"
+                    or path.endswith(("/events", "/session", "/lora/status/{job_id}"))
+                    or (method == "DELETE" and may_change)
+                ):
+                    continue  # in tests of their own; and what is deleted is there no more for the rest of the table
                 headers = {"content-type": "application/json", "tus-resumable": "1.0.0"}
                 if role is not None:
                     headers["Authorization"] = f"Bearer {guarded.keys[who]}"
                 body = None if method in ("GET", "HEAD", "OPTIONS") else b"{}"
                 answer = await client.request(method, filled(path, job.id), headers=headers, content=body)
-                if refusal(answer) != wanted(role, rule, owns=owns):
+                if refusal(answer) != wanted(role, rule, sees=who in sees, changes=may_change):
                     wrong.append(f"{who} {method} {path}: {answer.status_code} {answer.text[:120]}")
     assert "\n".join(wrong) == ""
 
@@ -179,6 +223,8 @@ async def test_jobs_belong_to_whom_made_them(guarded: Guarded) -> None:
     async with guarded.client("ada") as client:
         job_id = (await client.post(JOBS, json=BODY)).json()["id"]
         assert (await client.get(f"{JOBS}/{job_id}")).json()["job"]["user"] == "ada"
+    assert guarded.api.reader.job(job_id).state.team == TEAM
+    job_id = (await guarded.api.create(user="ada")).id
     async with guarded.client("bob") as client:
         answer = await client.post(f"{JOBS}/{job_id}/cancel")
         assert (answer.status_code, answer.json()["detail"]) == (
