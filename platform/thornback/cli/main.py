@@ -21,6 +21,7 @@ from thornback.cli import (
     models,
     platform_commands,
     queue,
+    quota,
     report,
     simulate,
     storage,
@@ -75,6 +76,7 @@ demo.register(app)
 jobs.register(app)
 wishes.register(app)
 queue.register(app)
+quota.register(app)
 image_sets.register(app)
 video.register(app)
 frame_sets.register(app)

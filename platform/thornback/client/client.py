@@ -37,6 +37,7 @@ from thornback.client.models import (
 )
 from thornback.client.problems import error_of, unreachable
 from thornback.client.queue import Queue
+from thornback.client.quotas import Quotas
 from thornback.client.reconnect import Backoff
 from thornback.client.resumable import Sending
 from thornback.client.stream import STATUS, ReconnectingStream
@@ -97,6 +98,7 @@ class Client:
         self.image_sets = ImageSets(self._http, self._call)
         self.models = Models(self._http, self._call)
         self.queue = Queue(self._call)
+        self.quotas = Quotas(self._call)
 
     def __enter__(self) -> Self:
         return self
