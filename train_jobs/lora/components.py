@@ -145,7 +145,12 @@ def _pipeline(base: BaseModel, *, keep: tuple[str, ...], dtype: torch.dtype | No
     options |= _no_checker(kind)
     try:
         return kind.from_pretrained(
-            base.source, revision=base.revision, local_files_only=base.revision is None, **options, **left_out
+            base.source,
+            revision=base.revision,
+            local_files_only=base.revision is None,
+            use_safetensors=True,
+            **options,
+            **left_out,
         )
     except (OSError, ValueError) as error:
         raise _unavailable(base.source, error) from error

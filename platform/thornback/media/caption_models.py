@@ -91,7 +91,9 @@ def _load(architecture: Architecture, source: str, dtype: Any) -> tuple[Any, Any
         if config.model_type != kind.model_type:
             raise WeightsUnavailable(f"{source} holds a model of type {config.model_type}, not {kind.model_type}")
         processor = processor_class.from_pretrained(source)
-        model, report = model_class.from_pretrained(source, config=config, dtype=dtype, output_loading_info=True)
+        model, report = model_class.from_pretrained(
+            source, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True
+        )
     # Of a file that is missing, broken or of another shape transformers raises any of these.
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         raise WeightsUnavailable(
