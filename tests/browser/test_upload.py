@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -68,6 +69,63 @@ async def test_a_dataset_from_the_disk_to_a_job(console: Console, dataset: Path)
     assert re.fullmatch(r"upload:[0-9a-f-]{36}", uri)
     stored = Path(console.api.settings.storage) / "uploads" / f"{uri.removeprefix('upload:')}.zip"
     assert same(stored, dataset)
+
+
+async def test_a_start_waits_for_the_upload(console: Console, dataset: Path) -> None:
+    await with_providers(console)
+    page = await open_form(console)
+    held = asyncio.Event()
+
+    async def slow(route: Route) -> None:
+        if route.request.method == "PATCH" and int(route.request.headers["upload-offset"]) >= 8192:
+            await held.wait()
+        await route.fallback()
+
+    await page.route("**/api/v1/uploads/*", slow)
+    start = page.locator(".form-start")
+    await choose(page, dataset)
+    await expect(page.locator(".files-state")).to_contain_text("8.19 kB of")
+    await start.click()
+    await expect(page.locator(".form-error")).to_contain_text("One field needs a look.")  # the name, not the file
+    await expect(page.locator("#field-job_name")).to_be_focused()
+    await page.locator("#field-job_name").fill("MYMODEL")
+
+    await start.click()
+    await expect(start).to_have_text("Starts after the upload…")
+    await page.get_by_role("button", name="Do not start").click()
+    await expect(start).to_have_text("Start")
+    await start.click()
+    await page.locator("#field-job_name").fill("ANOTHER")  # a change calls it off, too
+    await expect(start).to_be_enabled()
+    await start.click()
+    await expect(page.locator(".form-arrival")).to_be_visible()
+    assert jobs_of(console) == []
+    held.set()
+    await expect(page.locator("h1")).to_have_text("ANOTHER")
+    (job,) = jobs_of(console)
+    assert job.spec["config"]["dataset"].startswith("upload:")
+
+
+async def test_a_start_does_not_wait_for_an_upload_that_fails(console: Console, tmp_path: Path) -> None:
+    console.allow(rf"{HELD} 422")
+    await with_providers(console)
+    page = await open_form(console)
+    held = asyncio.Event()
+
+    async def slow(route: Route) -> None:
+        if route.request.method == "PATCH":
+            await held.wait()
+        await route.fallback()
+
+    await page.route("**/api/v1/uploads/*", slow)
+    await page.locator("#field-job_name").fill("MYMODEL")
+    await choose(page, zipped(tmp_path / "broken.zip", {"a.png": picture()[:60]}))
+    await page.locator(".form-start").click()
+    await expect(page.locator(".form-arrival")).to_be_visible()
+    held.set()
+    await expect(page.locator(".files-refused")).to_contain_text("a.png")
+    await expect(page.locator(".form-error")).to_contain_text("One field needs a look.")
+    assert jobs_of(console) == []
 
 
 async def test_pictures_that_are_dropped_are_packed(console: Console, tmp_path: Path) -> None:

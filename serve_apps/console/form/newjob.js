@@ -1,6 +1,7 @@
 // The form of a new job: what can be started, what was filled in, what is wrong with it, what it would cost.
 import { request } from "../api.js";
 import { Emitter } from "../emitter.js";
+import { Arrival, COMING, isMoving } from "./arrival.js";
 import { Drafts } from "./draft.js";
 import { fieldAt, fieldsOf } from "./schema.js";
 import { resume, start } from "./starting.js";
@@ -31,6 +32,7 @@ export class NewJob extends Emitter {
     this.uploads = new Map(); // by path
     this.estimate = { state: "none", value: null };
     this.busy = false;
+    this.arrival = new Arrival(); // a start that waits for uploads
     this.notice = null; // brought: the form is like a job, and a draft was put aside; signIn: a start waits for it
     this.closing = new AbortController();
     this.timers = {};
@@ -44,6 +46,7 @@ export class NewJob extends Emitter {
   }
 
   close() {
+    this.arrival.callOff();
     this.#keepNow();
     this.closing.abort();
     Object.values(this.timers).forEach(clearTimeout);
@@ -117,6 +120,7 @@ export class NewJob extends Emitter {
 
   /** Another kind or backend. What was filled in for this one waits until it is chosen again. */
   choose(kind, backend = null) {
+    this.arrival.callOff();
     this.configs = { ...this.configs, [this.#slot]: this.values.config };
     const before = this.root;
     const left = this.values;
@@ -164,7 +168,13 @@ export class NewJob extends Emitter {
     return path.reduce((at, name) => at?.[name], this.values);
   }
 
+  /** Somebody filled something in; a start that waits for an upload was of something else. */
   set(path, raw) {
+    this.arrival.callOff();
+    this.#put(path, raw);
+  }
+
+  #put(path, raw) {
     this.values = withRaw(this.values, path, raw);
     const key = path.join(".");
     for (const told of [...this.refused.keys()]) {
@@ -196,7 +206,7 @@ export class NewJob extends Emitter {
       for (const [path, { id }] of open) raw = withRaw(raw, path.split("."), `upload:${id ?? "0"}`);
       const { body, problems } = readForm(this.root, raw);
       for (const [path, { state }] of open) {
-        problems.push({ path: path.split("."), code: state === "refused" ? "uploadRefused" : "uploading" });
+        problems.push({ path: path.split("."), code: state === "refused" ? "uploadRefused" : isMoving(state) ? COMING : "uploading" });
       }
       this.memo = { values: this.values, root: this.root, key, body: this.#ordered(body), problems };
     }
@@ -211,7 +221,8 @@ export class NewJob extends Emitter {
   problemAt(path, { inside = false } = {}) {
     const key = path.join(".");
     if (this.refused.has(key)) return { told: this.refused.get(key) };
-    const at = ({ path: other }) => {
+    const at = ({ path: other, code }) => {
+      if (code === COMING) return false; // the start waits for it
       const name = other.join(".");
       return name === key || (inside && name.startsWith(`${key}.`));
     };
@@ -249,8 +260,9 @@ export class NewJob extends Emitter {
     return {
       onChange: (upload) => {
         if (this.uploads.get(key) !== upload) return;
-        if (upload.state === "ready") this.set(key.split("."), upload.found.uri);
+        if (upload.state === "ready") this.#put(key.split("."), upload.found.uri);
         this.#keepNow();
+        this.arrival.look(this.uploads);
         this.changed();
       },
     };
@@ -331,8 +343,16 @@ export class NewJob extends Emitter {
 
   // The start
 
-  /** Start what is filled in; gives what became of it (`is` as in starting.js, or `invalid`). */
+  /** Start what is filled in, once its files are there; gives what became of it (`is` as in starting.js, or `invalid`,
+   *  or `calledOff`). */
   async start({ newKey = () => crypto.randomUUID?.() ?? randomKey(), now = Date.now() } = {}) {
+    if (this.arrival.isAll(this.read().problems)) {
+      const arrived = this.arrival.wait();
+      this.changed();
+      const isThere = await arrived;
+      this.changed();
+      if (!isThere) return { is: "calledOff" };
+    }
     const { body, problems } = this.read();
     this.touched.add("*");
     this.failure = null;

@@ -2,6 +2,7 @@
 import { html, useEffect, useMemo, useRef, useSource } from "../dom.js";
 import { Estimate, Snippets } from "../components/form/aside.js";
 import { Group, idOf, labelOf, marked } from "../components/form/fields.js";
+import { COMING } from "../form/arrival.js";
 import { NewJob } from "../form/newjob.js";
 import { SIGN_IN } from "../form/starting.js";
 import { go, jobHref } from "../router.js";
@@ -45,7 +46,7 @@ function Form({ app, form }) {
   const box = useRef(null);
   const submit = async (event) => {
     event.preventDefault();
-    if (form.busy) return;
+    if (form.busy || form.arrival.isOn) return;
     const outcome = await form.start();
     follow(outcome);
     if (outcome.is === "signIn") {
@@ -70,8 +71,10 @@ function Form({ app, form }) {
       <div class="form-aside">
         <${Estimate} estimate=${form.estimate} />
         <${Wrong} form=${form} />
-        <button type="submit" class="button button-primary form-start" disabled=${form.busy}>
-          ${form.busy ? text.starting : form.notice === "signIn" ? text.signIn : text.start}</button>
+        ${form.arrival.isOn && html`<p class="form-notice form-arrival" role="status">${text.arrival}
+          <button type="button" class="button button-small" onClick=${() => form.arrival.callOff()}>${text.callOff}</button></p>`}
+        <button type="submit" class="button button-primary form-start" disabled=${form.busy || form.arrival.isOn}>
+          ${form.busy ? text.starting : form.arrival.isOn ? text.waits : form.notice === "signIn" ? text.signIn : text.start}</button>
         <${Snippets} body=${body} />
       </div>
     </form>`;
@@ -121,7 +124,7 @@ function Settings({ form }) {
 
 function Wrong({ form }) {
   const general = ["", "config"].map((key) => form.refused.get(key)).filter(Boolean).join("; ");
-  const { problems } = form.read();
+  const problems = form.read().problems.filter(({ code }) => code !== COMING);
   const shown = form.touched.has("*") ? problems.length + [...form.refused.keys()].filter((key) => key !== "" && key !== "config").length : 0;
   const told = form.failure ?? general;
   if (!told && shown === 0) return null;
