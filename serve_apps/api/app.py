@@ -24,6 +24,7 @@ from serve_apps.api.routes import (
     access,
     alerts,
     artifacts,
+    audit,
     bulk,
     datasets,
     events,
@@ -47,8 +48,10 @@ from serve_apps.api.routes import (
     seed,
     socket,
     storage,
+    teams,
     uploads,
     webhooks,
+    webhooks_out,
     wishes,
 )
 from serve_apps.api.tracking import Trackers, no_trackers
@@ -93,6 +96,8 @@ def create_app(
     app = _bare_app(context)
     made = (
         access,
+        teams,
+        audit,
         jobs,
         bulk,
         queue,
@@ -115,7 +120,7 @@ def create_app(
         uploads,
     )
     # webhooks come thick and fast; what stands first is found soonest
-    for noun in (webhooks, *made, providers, quotas, reports, alerts, storage, health):
+    for noun in (webhooks, *made, providers, quotas, reports, alerts, webhooks_out, storage, health):
         app.include_router(noun.router, responses=openapi.PROBLEM, dependencies=[Depends(authorize)])
     app.include_router(socket.router, prefix="/ws", dependencies=[Depends(authorize)])
     # Only what no route matches is looked up among the console's files, so that a wrong method stays a 405.

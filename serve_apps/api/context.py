@@ -24,6 +24,7 @@ from thornback.providers.catalogue import Catalogue, load_catalogue
 from thornback.settings import Settings
 from thornback.store.access import AccessReader
 from thornback.store.read import StoreReader
+from thornback.store.webhooks import WebhookReader
 from thornback.webhooks.open import open_receiver
 from thornback.webhooks.receive import Receiver
 
@@ -85,6 +86,11 @@ class ApiContext:
     def access(self) -> AccessReader:
         """Users, keys and sessions."""
         return AccessReader(self.reader.engine)
+
+    @cached_property
+    def webhooks(self) -> WebhookReader:
+        """Webhooks out and what they were told."""
+        return WebhookReader(self.reader.engine)
 
     @cached_property
     def ticket_secret(self) -> bytes:

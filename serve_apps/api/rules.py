@@ -10,6 +10,7 @@ from thornback.access.roles import Role
 _JOBS = "/api/v1/training/jobs"
 _SETS = "/api/v1/image-sets"
 _INBOX = "/api/v1/webhooks/deliveries"
+_OUT = "/api/v1/webhooks"
 _MODEL = "/api/v1/models/{model}"
 _UPLOAD = "/api/v1/uploads/{upload_id}"
 
@@ -51,6 +52,14 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/v1/keys"): READ,
     ("POST", "/api/v1/keys"): READ,
     ("DELETE", "/api/v1/keys/{key_id}"): READ,
+    ("GET", "/api/v1/teams"): READ,
+    ("POST", "/api/v1/teams"): ADMIN,
+    ("DELETE", "/api/v1/teams/{team}"): ADMIN,
+    ("PUT", "/api/v1/teams/{team}/members/{name}"): ADMIN,
+    ("DELETE", "/api/v1/teams/{team}/members/{name}"): ADMIN,
+    ("GET", "/api/v1/audit"): ADMIN,
+    ("GET", "/api/v1/audit.jsonl"): ADMIN,
+    ("GET", "/api/v1/audit/verify"): ADMIN,
     # providers reach us
     ("POST", "/api/v1/webhooks/replicate"): OPEN,
     ("POST", "/api/v1/webhooks/fal"): OPEN,
@@ -60,6 +69,18 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", f"{_INBOX}/{{delivery_id}}"): ADMIN,
     ("DELETE", f"{_INBOX}/{{delivery_id}}"): ADMIN,
     ("POST", f"{_INBOX}/{{delivery_id}}/replay"): ADMIN,
+    # whom we tell; of each webhook, whether it is the caller's
+    ("GET", _OUT): READ,
+    ("POST", _OUT): TRAIN,
+    ("GET", f"{_OUT}/{{webhook_id}}"): READ,
+    ("PATCH", f"{_OUT}/{{webhook_id}}"): TRAIN,
+    ("DELETE", f"{_OUT}/{{webhook_id}}"): TRAIN,
+    ("POST", f"{_OUT}/{{webhook_id}}/test"): TRAIN,
+    ("POST", f"{_OUT}/{{webhook_id}}/rotate"): TRAIN,
+    ("GET", f"{_OUT}/{{webhook_id}}/messages"): READ,
+    ("GET", f"{_OUT}/{{webhook_id}}/messages/{{message_id}}"): READ,
+    ("POST", f"{_OUT}/{{webhook_id}}/messages/{{message_id}}/replay"): TRAIN,
+    ("POST", f"{_OUT}/{{webhook_id}}/replay"): TRAIN,
     # jobs
     ("GET", "/api/v1/kinds"): OPEN,  # a visitor fills in the form, then signs in and starts
     ("POST", "/api/v1/training/estimate"): READ,

@@ -28,6 +28,7 @@ from thornback.metrics.actor import METRICS_ACTOR, connect, start_metrics_actor
 from thornback.node.ports import next_free, require_free
 from thornback.node.ray_folder import announce, prepare_folder
 from thornback.node.serve import ServeApps
+from thornback.notify.actor import NOTIFY_ACTOR, start_sender
 from thornback.providers.open import NAMES
 from thornback.remote.actor import actor_name, start_trackers
 from thornback.settings import Settings
@@ -100,6 +101,7 @@ class Node:
         start_metrics_actor(settings)
         start_trackers(settings)
         start_dispatcher(settings)
+        start_sender(settings)
         self._on_phase("starting the API")
         dashboard_url = f"http://{context.dashboard_url}"
         self._apps = ServeApps(dashboard_url, settings)
@@ -131,6 +133,7 @@ class Node:
                 self._apps.remove()
         for provider in NAMES:  # also of one whose key has been taken away
             self._end_actor(actor_name(provider))
+        self._end_actor(NOTIFY_ACTOR)
         self._end_actor(METRICS_ACTOR)
         ray.shutdown()
 

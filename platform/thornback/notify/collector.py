@@ -93,7 +93,7 @@ class Collector:
         if events:
             # After the events, so that whoever subscribed before them is there.
             await asyncio.to_thread(self._refresh)
-            states = await asyncio.to_thread(self._reader.jobs, list({event.job_id for event in events}))
+            states = await asyncio.to_thread(self._reader.jobs, list(_jobs_of(events)))
             messages = tuple(self._messages(events, states))
         if messages or self._is_to_be_kept(cursor):
             await self._keep(messages, cursor)
@@ -128,6 +128,10 @@ class Collector:
             for webhook, sight in watchers:
                 if not wants(webhook, told, job, event_id=event.id, sight=sight):
                     continue
+                if sight is not None and not all(
+                    sight.sees(owner=other.user, team=other.team) for other in _named(event, states)
+                ):
+                    continue  # its words name jobs of others
                 if told.is_best_effort:
                     self._throttle.mark((webhook.id, job.id))
                 else:
@@ -150,3 +154,12 @@ class Collector:
         else:
             # Somebody else has read on, or we have and the answer was lost.
             self._kept = self._position = await asyncio.to_thread(self._reader.cursor)
+
+
+def _jobs_of(events: Iterable[Happening]) -> set[str]:
+    return {id for event in events for id in (event.job_id, *event.data.get("job_ids", ()))}
+
+
+def _named(event: Happening, states: Mapping[str, JobState]) -> list[JobState]:
+    """The other jobs that an alert tells of."""
+    return [states[id] for id in event.data.get("job_ids", ()) if id in states]

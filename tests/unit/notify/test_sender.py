@@ -195,6 +195,13 @@ async def test_owners_are_told_only_of_what_they_may_see(world: World) -> None:
         await world.fail("eves", user="eve")
         await world.until(hooks["root"], DELIVERED, 3)
         await world.until(hooks["bob"], DELIVERED)
+        both = [
+            got.data["job"]["id"] for got in world.got if "root" in got.address and got.data["job"]["name"] != "eves"
+        ]
+        told_of = EventFactory(both[0]).alert(rule="many", message="adas, bobs", job_ids=both, at=START)
+        await world.api.record(told_of)
+        await world.until(hooks["root"], DELIVERED, 4)
+        assert [got.address for got in world.got if got.told == "alert"] == [hooks["root"].address]
     told = {name: {got.data["job"]["name"] for got in world.got if name in got.address} for name in hooks}
     assert told == {"root": {"adas", "bobs", "eves"}, "ada": {"adas"}, "bob": {"bobs"}, "eve": set()}
 
