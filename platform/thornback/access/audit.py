@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from thornback.errors import DataError, InvalidInput
+
 GENESIS = "0" * 64  # what stands before the first entry
 SYSTEM = "system"  # the actor where no user asked
 
@@ -110,3 +112,34 @@ def _problem(entry: AuditEntry, head: Head) -> str | None:
     if digest(entry, seq=entry.seq, previous_hash=entry.previous_hash) != entry.hash:
         return f"entry {entry.seq} was changed"
     return None
+
+
+def to_json(entry: AuditEntry) -> dict[str, Any]:
+    """An entry as a line of an export has it."""
+    return {
+        "seq": entry.seq,
+        "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "actor": entry.actor,
+        "action": entry.action,
+        "target": entry.target,
+        "detail": dict(entry.detail),
+        "previous_hash": entry.previous_hash,
+        "hash": entry.hash,
+    }
+
+
+def from_json(data: Any) -> AuditEntry:
+    """The entry of a line of an export. Raises DataError for what is none."""
+    try:
+        values = {name: data[name] for name in ("seq", "actor", "action", "target", "detail", "previous_hash", "hash")}
+        return AuditEntry(at=datetime.fromisoformat(data["at"]), **values)
+    except (TypeError, KeyError, ValueError) as error:
+        raise DataError(f"this is no entry of an audit log: {error!r}") from None
+
+
+def read_head(text: str) -> Head:
+    """`SEQ:HASH` as it was noted. Raises InvalidInput."""
+    seq, _, hash = text.strip().partition(":")
+    if not seq.isdecimal() or len(seq) > 18 or len(hash) != len(GENESIS):
+        raise InvalidInput.field("head", "must be the number of an entry, a colon and its hash: 12:5f3a…")
+    return Head(int(seq), hash)

@@ -197,11 +197,11 @@ Change = (
 )
 
 
-def check_name(name: str) -> str:
-    """A name as it is kept. Raises InvalidInput."""
+def check_name(name: str, *, field: str = "name") -> str:
+    """The name of a user or the id of a team as it is kept. Raises InvalidInput."""
     name = name.strip().lower()
     if not _NAME.match(name):
         raise InvalidInput.field(
-            "name", "must have 1 to 100 of a-z, 0-9 and . _ @ + -, and begin with a letter or a digit"
+            field, "must have 1 to 100 of a-z, 0-9 and . _ @ + -, and begin with a letter or a digit"
         )
     return name

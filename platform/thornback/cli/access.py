@@ -12,6 +12,7 @@ from rich.text import Text
 
 from thornback.access.first import recover_admin
 from thornback.access.roles import Role
+from thornback.cli import teams
 from thornback.cli.format import local_time
 from thornback.cli.options import Json, Url, connect
 from thornback.cli.output import output_of
@@ -28,6 +29,7 @@ def register(root: typer.Typer) -> None:
     """Add these commands."""
     for command in (whoami, users, add_user, change_user, keys, add_key, revoke_key, recover):
         app.command(command.__name__.replace("_", "-"))(command)
+    teams.register(app)
     root.add_typer(app, name="access")
 
 

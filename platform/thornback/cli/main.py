@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from thornback import __version__
 from thornback.cli import (
     access,
+    audit,
     backup,
     data,
     demo,
@@ -93,6 +94,7 @@ webhook.register(app)
 lora.register(app)
 models.register(app)
 access.register(app)
+audit.register(app)
 
 if __name__ == "__main__":
     app()

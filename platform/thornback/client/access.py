@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from thornback.access.roles import Role
-from thornback.client.models import ApiKey, NewApiKey, Session, Ticket, User
+from thornback.client.models import ApiKey, NewApiKey, Session, Team, Ticket, User
 
 
 class Access:
@@ -49,6 +49,26 @@ class Access:
     def revoke_key(self, key_id: str) -> None:
         """It opens nothing from now on. Raises NotFound."""
         self._call("DELETE", f"/api/v1/keys/{key_id}")
+
+    def teams(self) -> list[Team]:
+        """Your teams; an admin sees all."""
+        return [Team.model_validate(item) for item in self._call("GET", "/api/v1/teams")["teams"]]
+
+    def add_team(self, id: str, *, name: str = "") -> Team:
+        """Make a team; for admins. Raises Conflict where the id is taken."""
+        return Team.model_validate(self._call("POST", "/api/v1/teams", json={"id": id, "name": name}))
+
+    def remove_team(self, id: str) -> None:
+        """Its jobs stay, for their owners and admins. Raises NotFound."""
+        self._call("DELETE", f"/api/v1/teams/{id}")
+
+    def add_member(self, team: str, user: str) -> Team:
+        """Let a user see what a team has; for admins. Raises NotFound."""
+        return Team.model_validate(self._call("PUT", f"/api/v1/teams/{team}/members/{user}"))
+
+    def remove_member(self, team: str, user: str) -> None:
+        """Take a user out of a team; for admins. Raises NotFound for an unknown team."""
+        self._call("DELETE", f"/api/v1/teams/{team}/members/{user}")
 
     def ticket(self, job_id: str | None = None, *, seconds: int = 60) -> Ticket:
         """A permission to read, for a page: `?ticket=` of a stream."""

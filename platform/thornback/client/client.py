@@ -14,6 +14,7 @@ from typing import Any, Self
 import httpx2
 
 from thornback.client.access import Access
+from thornback.client.audit import Audit
 from thornback.client.download import fetch_file
 from thornback.client.frame_sets import FrameSets
 from thornback.client.image_sets import ImageSets
@@ -94,6 +95,7 @@ class Client:
         )
 
         self.access = Access(self._call)
+        self.audit = Audit(self._http, self._call)
         self.frame_sets = FrameSets(self._http, self._call)
         self.image_sets = ImageSets(self._http, self._call)
         self.models = Models(self._http, self._call)
@@ -126,7 +128,7 @@ class Client:
             job_name: what people call it.
             config: of its kind; what is left out has the server's defaults.
             idempotency_key: the same key makes the same job only once; by default a fresh one.
-            fields: kind, priority, max_retries, tags.
+            fields: kind, priority, max_retries, tags, team.
 
         Raises:
             InvalidInput: `details["errors"]` names each field.
@@ -150,7 +152,7 @@ class Client:
         return JobDetail.model_validate(self._call("GET", f"{JOBS}/{job_id}"))
 
     def page(self, *, limit: int = 50, offset: int = 0, cursor: str | None = None, **filters: Any) -> JobPage:
-        """Some jobs; filters are status (one or several), kind, name, user, parent, sort."""
+        """Some jobs; filters are status (one or several), kind, name, user, team, parent, sort."""
         params = {"limit": limit, "offset": offset, "cursor": cursor, **filters}
         if cursor is not None:
             del params["offset"]

@@ -36,6 +36,7 @@ class Job(_Answer):
     status: JobStatus
     kind: str = "convnext"
     user: str = ""
+    team: str | None = None  # whose members see it
     priority: int = 0
     config: Mapping[str, Any] = {}
     tags: Mapping[str, str] = {}
@@ -357,6 +358,7 @@ class Session(_Answer):
     user: str | None = None
     role: str | None = None
     via: str | None = None  # open, key or session
+    teams: list[str] = []
 
 
 class User(_Answer):
@@ -367,6 +369,25 @@ class User(_Answer):
     is_active: bool
     has_password: bool
     created_at: datetime
+    teams: list[str] = []
+
+
+class Team(_Answer):
+    """Users who share jobs and models."""
+
+    id: str
+    name: str
+    created_at: datetime
+    members: list[str]
+
+
+class AuditVerdict(_Answer):
+    """Whether the audit log is as it was written."""
+
+    ok: bool
+    entries: int  # that are right, from the first on
+    head: str  # number and hash of the last of them
+    problem: str | None = None
 
 
 class ApiKey(_Answer):

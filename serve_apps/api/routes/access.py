@@ -14,6 +14,7 @@ from serve_apps.api.context import ApiContext, Context
 from serve_apps.api.create import json_only
 from serve_apps.api.principal import COOKIE, Caller, Principal, is_over_tls
 from serve_apps.api.seen import check_sees
+from thornback.access.audit import Act
 from thornback.access.changes import (
     AddKey,
     AddUser,
@@ -55,6 +56,7 @@ class SessionOut(BaseModel):
     user: str | None = Field(description="None: nobody is signed in.")
     role: Role | None
     via: str | None = Field(description="open, key or session")
+    teams: list[str] = Field(default=[], description="Whose jobs and models you see beside your own.")
 
 
 class TicketIn(_In):
@@ -95,6 +97,7 @@ class UserOut(BaseModel):
     is_active: bool
     has_password: bool
     created_at: datetime
+    teams: list[str]
 
 
 class UserList(BaseModel):
@@ -148,6 +151,7 @@ async def get_session(context: Context, caller: Caller) -> SessionOut:
         user=principal.user if principal else None,
         role=principal.role if principal else None,
         via=principal.via if principal else None,
+        teams=sorted(principal.teams) if principal else [],
     )
 
 
@@ -159,7 +163,14 @@ async def sign_in(context: Context, request: Request, response: Response, body: 
     user = await _known(context, request, body)
     now, token = datetime.now(UTC), new_token(SESSION)
     length = timedelta(days=context.settings.session_days)
-    opened = OpenSession(id=token.id, user=user.name, digest=token.digest, at=now, expires_at=now + length)
+    opened = OpenSession(
+        id=token.id,
+        user=user.name,
+        digest=token.digest,
+        at=now,
+        expires_at=now + length,
+        origin={"via": "key" if body.api_key else "password", "address": _address(request)},
+    )
     await context.recorder.administer(opened)
     response.set_cookie(
         COOKIE,
@@ -170,7 +181,7 @@ async def sign_in(context: Context, request: Request, response: Response, body: 
         secure=is_over_tls(request, context.settings),
         path="/",
     )
-    return SessionOut(access_control=True, user=user.name, role=user.role, via="session")
+    return SessionOut(access_control=True, user=user.name, role=user.role, via="session", teams=list(user.teams))
 
 
 @router.delete("/session", status_code=204, summary="Sign out")
@@ -279,7 +290,7 @@ async def revoke_key(context: Context, caller: Caller, key_id: str) -> None:
 async def _known(context: ApiContext, request: HTTPConnection, body: SignIn) -> User:
     """Raises NotSignedIn; TooManyTries after too many failures."""
     now = datetime.now(UTC)
-    address = request.client.host if request.client else ""
+    address = _address(request)
     tries = [("address", address), ("name", (body.name or "").strip().lower())]
     wait = max(context.sign_ins.wait(who, now=now) for who in tries)
     if wait:
@@ -289,10 +300,22 @@ async def _known(context: ApiContext, request: HTTPConnection, body: SignIn) -> 
     if user is None:
         for who in tries:
             context.sign_ins.failed(who, now=now)
+        await note_refusal(context, request, name=tries[1][1] or "-", via="key" if body.api_key else "password")
         raise NotSignedIn("the API key is wrong" if body.api_key else "the name or the password is wrong")
     for who in tries:
         context.sign_ins.succeeded(who)
     return user
+
+
+async def note_refusal(context: ApiContext, request: HTTPConnection, *, name: str, via: str) -> None:
+    """Write down that somebody was not let in."""
+    detail = {"via": via, "address": _address(request)}
+    act = Act(actor=name, action="session.refused", target=name, at=datetime.now(UTC), detail=detail)
+    await context.recorder.administer(act)
+
+
+def _address(request: HTTPConnection) -> str:
+    return request.client.host if request.client else ""
 
 
 async def _by_password(context: ApiContext, body: SignIn) -> User | None:
@@ -332,6 +355,7 @@ def _user_out(user: User) -> UserOut:
         is_active=user.is_active,
         has_password=user.has_password,
         created_at=user.created_at,
+        teams=list(user.teams),
     )
 
 

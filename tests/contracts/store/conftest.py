@@ -34,10 +34,12 @@ class Store:
     writer: StoreWriter
     reader: StoreReader
 
-    def create(self, name: str = "run", *, at: datetime = NOW, user: str = "ada", **fields: Any) -> EventFactory:
+    def create(
+        self, name: str = "run", *, at: datetime = NOW, user: str = "ada", team: str | None = None, **fields: Any
+    ) -> EventFactory:
         """A new job."""
         job_id = str(uuid.uuid4())
-        self.writer.create(NewJob(job_id=job_id, spec=spec(name, **fields), user=user, at=at))
+        self.writer.create(NewJob(job_id=job_id, spec=spec(name, **fields), user=user, team=team, at=at))
         return EventFactory(job_id)
 
     def count(self, table: str) -> int:

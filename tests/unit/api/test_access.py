@@ -97,7 +97,7 @@ async def test_every_route_has_an_entry_and_every_entry_a_route(api: ApiPlatform
 def filled(path: str, job_id: str) -> str:
     values = {"job_id": job_id, "set_id": job_id, "id": job_id, "number": "1", "delivery_id": "1", "provider": "fal"}
     values["kind"] = "user"
-    for name in ("name", "model", "version", "alias", "key_id", "upload_id", "key", "frame_id"):
+    for name in ("team", "name", "model", "version", "alias", "key_id", "upload_id", "key", "frame_id"):
         values[name] = "x"
     return as_openapi(path).format(**values)
 
