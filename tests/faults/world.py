@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import ray
 from ray import serve
 from ray._private import ray_constants
@@ -19,7 +20,7 @@ from tests.fixtures.ray import OBJECT_STORE_BYTES, RayNode, free_port, running_r
 from thornback.backends.ray_cluster import RayClusterBackend
 from thornback.dispatch.actor import DISPATCHER_ACTOR, start_dispatcher
 from thornback.metrics.actor import METRICS_ACTOR, start_metrics_actor
-from thornback.node.environment import NODE_ID_VARIABLE
+from thornback.node.environment import NODE_ID_VARIABLE, node_environment
 from thornback.node.processes import marked
 from thornback.providers.open import NAMES
 from thornback.remote.actor import actor_name, start_trackers
@@ -82,6 +83,10 @@ class World:
                 continue
         self.reader.close()
 
+    def keep_logs(self, folder: Path) -> None:
+        """What Ray's processes wrote, which goes with Ray's own folder."""
+        shutil.copytree(Path(self.cluster.head_node.get_logs_dir_path()), folder, dirs_exist_ok=True, symlinks=True)
+
     def add_node(self) -> None:
         """The second machine of the cluster."""
         self.second = self.cluster.add_node(num_cpus=SECOND_CPUS, object_store_memory=OBJECT_STORE_BYTES)
@@ -134,16 +139,24 @@ KINDS: Mapping[str, Callable[[str], bool]] = {
 def running_world(home: Path, **choices: Any) -> Iterator[World]:
     """One with a database in `home`; `choices` are settings."""
     mark = f"storm-{uuid.uuid4().hex[:12]}"
-    os.environ[NODE_ID_VARIABLE] = mark
+    # As `thornback up` starts Ray.
+    environment = node_environment(Settings(home=home), node_id=mark, base={})
+    patch = pytest.MonkeyPatch()
+    for name, value in environment.items():
+        if name.startswith("RAY_SERVE") or name == NODE_ID_VARIABLE:
+            patch.setenv(name, value)
     scenario = Scenario(speed=400, creates_per_minute=100_000, calls_per_minute=1_000_000)
     try:
         with SimulatorServer(scenario) as simulator, running_ray(cpus=HEAD_CPUS) as (node, cluster):
             world = World(node, cluster, simulator, _settings(node, home, simulator, choices), mark)
             world.start()
-            yield world
+            try:
+                yield world
+            finally:
+                world.keep_logs(home / "ray-logs")
             world.stop()
     finally:
-        del os.environ[NODE_ID_VARIABLE]
+        patch.undo()
 
 
 def _settings(node: RayNode, home: Path, simulator: SimulatorServer, choices: Mapping[str, Any]) -> Settings:

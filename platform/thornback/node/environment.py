@@ -23,6 +23,8 @@ _DEFAULTS: Mapping[str, str] = {
     "RAY_JOB_STOP_WAIT_TIME_S": "15",
     # Serve's access log of every request belongs in Ray's session folder, not on our terminal.
     "RAY_SERVE_LOG_TO_STDERR": "0",
+    # Serve starts a proxy that died anew after the third look that missed it: 27 s with Ray's own 10 s between looks.
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",
     # Ray's coming default: leave CUDA_VISIBLE_DEVICES alone for tasks without GPUs.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }

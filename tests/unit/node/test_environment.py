@@ -22,6 +22,7 @@ def test_settings_and_mark_win_over_what_was_there(tmp_path: Path) -> None:
 def test_rays_switches_are_defaults_that_a_user_can_override(tmp_path: Path) -> None:
     assert environment(tmp_path, {})["RAY_USAGE_STATS_ENABLED"] == "0"
     assert environment(tmp_path, {})["RAY_AUTH_MODE"] == "token"
+    assert environment(tmp_path, {})["RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S"] == "2"
     env = environment(tmp_path, {"RAY_AUTH_MODE": "disabled", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "2"})
     assert (env["RAY_AUTH_MODE"], env["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"]) == ("disabled", "2")
 
