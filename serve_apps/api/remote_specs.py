@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from thornback.errors import AddressRefused, InvalidInput
+from thornback.jobs.addresses import addresses
 from thornback.jobs.prompts import expand
 from thornback.jobs.spec import ImageSetSpec, JobSpec, RemoteLoraSpec, VideoLoraSpec
 from thornback.media.source import check_source
+from thornback.net.s3 import check_s3, is_s3
 from thornback.providers.catalogue import Catalogue
 from thornback.providers.open import KEYS, configured
 from thornback.settings import Settings
@@ -20,6 +22,7 @@ def check_spec(spec: JobSpec, settings: Settings, catalogue: Catalogue) -> None:
     Raises:
         InvalidInput: names the field, and what the trainer or model takes.
     """
+    _check_buckets(spec, settings)
     if isinstance(spec, VideoLoraSpec):
         _check_video(spec.config.video_url, settings)
         return check_spec(spec.training(_ANY_DATASET), settings, catalogue)
@@ -33,6 +36,15 @@ def check_spec(spec: JobSpec, settings: Settings, catalogue: Catalogue) -> None:
         config = spec.config
         longest = max(expand(config), key=len)
         catalogue.image_model(spec.backend, config.model).inputs_for(config, longest, config.seed)
+
+
+def _check_buckets(spec: JobSpec, settings: Settings) -> None:
+    for field, text in addresses(spec.config.model_dump(mode="json")):
+        if is_s3(text):
+            try:
+                check_s3(text, settings)
+            except AddressRefused as error:
+                raise InvalidInput.field(field, error.message) from error
 
 
 def _check_video(source: str, settings: Settings) -> None:

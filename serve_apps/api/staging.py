@@ -54,10 +54,11 @@ class Upload:
 class Staging:
     """A folder with one folder per upload."""
 
-    def __init__(self, folder: Path, *, keep: timedelta) -> None:
-        """Args: where; for how long an upload is kept after its last byte."""
+    def __init__(self, folder: Path, *, keep: timedelta, keep_whole: timedelta | None = None) -> None:
+        """Args: where; for how long an upload is kept after its last byte; and one that was taken, as long as that."""
         self._folder = folder
         self._keep = keep
+        self._keep_whole = keep if keep_whole is None else keep_whole
 
     def create(self, *, user: str, length: int, metadata: Mapping[str, str], now: datetime) -> Upload:
         """Make room for an upload; those that are too old make way.
@@ -89,18 +90,18 @@ class Staging:
 
         Raises:
             NotFound: there is none.
-            UploadGone: it was left unfinished for too long.
+            UploadGone: it was left unfinished, or not used, for too long.
         """
         upload = self._read(id)
         if upload is None or upload.user != user:
             raise NotFound(f"there is no upload {id}", id=id)
         if self.expires_at(upload) <= now:
-            raise UploadGone(f"upload {id} was not finished in time; send the file again", id=id)
+            raise UploadGone(f"upload {id} was kept until its time was over; send the file again", id=id)
         return upload
 
     def expires_at(self, upload: Upload) -> datetime:
-        """When it is removed unless more of it arrives."""
-        return upload.touched_at + self._keep
+        """When it is removed: an unfinished one unless more of it arrives, a whole one unless a job needs it."""
+        return upload.touched_at + (self._keep if upload.result is None else self._keep_whole)
 
     @contextmanager
     def lock(self, id: str) -> Iterator[None]:

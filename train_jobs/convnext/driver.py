@@ -74,7 +74,7 @@ class Driver(RunDriver[RunPlan]):
         """See RunDriver."""
         config = self.spec.config
         self.reporter.stage("checking data")
-        dataset = prepare_dataset(config, self.folder, self.settings.dataset)
+        dataset = prepare_dataset(config, self.folder, self.settings)
         self._dataset = dataset
         self.describe(dataset)
         pretrained = provide_weights(config, self.folder)

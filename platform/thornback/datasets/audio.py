@@ -5,8 +5,9 @@ All of it happens before a worker exists, so that a dataset which cannot be trai
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -43,8 +44,13 @@ def check(path: str | None, config: TrainingConfig) -> DatasetReport:
     return open_dataset(path, config).report
 
 
-def open_dataset(path: str | None, config: TrainingConfig) -> AudioDataset:
+def open_dataset(
+    path: str | None, config: TrainingConfig, *, check: Callable[[str], None] | None = None
+) -> AudioDataset:
     """List, filter, check and split the dataset at `path`, a local path or s3://.
+
+    `check` hears the address of one clip of each folder elsewhere that a manifest names, before any is opened; what it
+    raises ends this.
 
     Raises:
         DataError: nothing there, a missing column, an empty class, one class only, too many broken files.
@@ -52,6 +58,9 @@ def open_dataset(path: str | None, config: TrainingConfig) -> AudioDataset:
     if not path:
         raise DataError.field("data", "no dataset is named here and none is set as THORNBACK_DATASET")
     listing = list_clips(path)
+    if check is not None:
+        for address in _elsewhere(listing):
+            check(address)
     wanted, dropped = _filter(listing, config)
     _refuse_empty_classes(listing, wanted, dropped)
     kept, headers, broken = _look_at(wanted, ClipSource(listing.root))
@@ -59,6 +68,10 @@ def open_dataset(path: str | None, config: TrainingConfig) -> AudioDataset:
     _refuse_empty_classes(listing, kept, [*dropped, *((clip, "broken") for clip, _ in broken)])
     split = split_clips(kept, share=config.validation_split, seed=config.seed)
     return _dataset(path, listing, split, headers, dropped, broken)
+
+
+def _elsewhere(listing: Listing) -> Iterable[str]:
+    return {posixpath.dirname(clip.path): clip.path for clip in listing if "://" in clip.path}.values()
 
 
 def _filter(listing: Listing, config: TrainingConfig) -> tuple[list[Clip], list[tuple[Clip, str]]]:

@@ -12,6 +12,7 @@ from thornback.datasets import image_zip, pictures
 from thornback.datasets.image_zip import is_hidden
 from thornback.datasets.packing import upload_uri
 from thornback.errors import DataError, InvalidInput, NotFound
+from thornback.net.s3 import with_key
 
 MAX_FILE_BYTES = pictures.MAX_FILE_BYTES
 _JOB = "job:"
@@ -125,7 +126,7 @@ def _address(source: str, storage: str) -> str:
         return stored_dataset_uri(storage, source)
     job_id = job_of(source)
     if job_id is None:
-        return source
+        return with_key(source, storage)
     if not job_id.replace("-", "").isalnum() or not job_id.isascii():
         raise DataError("job: must be followed by the id of an image set")
     return images_uri(storage, job_id)

@@ -18,6 +18,7 @@ from thornback.jobs.items import ItemState, ItemStatus
 from thornback.jobs.lora import RemoteLoraConfig
 from thornback.jobs.prompts import expand
 from thornback.jobs.state import JobState
+from thornback.net.s3 import with_key
 from thornback.settings import Settings
 
 FIELD = "config.dataset"
@@ -104,6 +105,8 @@ def _zip_of(dataset: str, config: RemoteLoraConfig, settings: Settings, reader: 
         dataset = upload_uri(settings.storage, name)
     elif is_stored_dataset(dataset):
         dataset = stored_dataset_uri(settings.storage, dataset)
+    else:
+        dataset = with_key(dataset, settings.storage)
     place = locate(dataset)
     if place.is_dir():
         return _made(into, _from_folder(place, with_captions=config.captioning != "disabled"))

@@ -17,6 +17,7 @@ from thornback.dispatch.absent import NOTHING, AbsentBackend
 from thornback.dispatch.belongings import delete_files, delete_temporary
 from thornback.dispatch.diagnose import Diagnosis, diagnose
 from thornback.dispatch.supervise import Step, attempt_of, is_launched
+from thornback.dispatch.uploads import NamingReader, give_up_with
 from thornback.errors import BackendError, JobNotFound
 from thornback.jobs.events import Attempt, EventFactory, JobEvent
 from thornback.jobs.state import JobState
@@ -41,7 +42,7 @@ _RESTARTED = Diagnosis(
 )
 
 
-class PartsReader(Protocol):
+class PartsReader(NamingReader, Protocol):
     """The part of the store that is read here."""
 
     def parts(self, job_id: str) -> list[JobState]:
@@ -188,6 +189,7 @@ class Care:
         kept = await asyncio.to_thread(self._reader.kept_versions, job.id)
         try:
             await asyncio.to_thread(delete_files, self._settings, job, kept)
+            await asyncio.to_thread(give_up_with, job, self._settings, self._reader)
         except OSError as error:
             raise BackendError(f"the files of the job cannot be deleted: {error}", job_id=job.id) from error
         await backend.forget(job)

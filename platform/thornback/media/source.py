@@ -24,7 +24,7 @@ from thornback.media.cache import MediaCache, Origin
 from thornback.media.container import refused
 from thornback.media.probe import VideoInfo, VideoLimits, probe_apart
 from thornback.net.rules import AddressRules
-from thornback.net.s3 import check_s3
+from thornback.net.s3 import check_s3, with_key
 from thornback.settings import Settings
 
 FIELD = "video"
@@ -275,7 +275,7 @@ def _stamp(place: Location) -> str:
 def _address(uri: str, settings: Settings) -> str:
     if uri.startswith("upload:"):
         return video_upload_uri(settings.storage, uri.removeprefix("upload:"))
-    return uri
+    return with_key(uri, settings.storage)
 
 
 def _on_disk(path: Path, settings: Settings) -> Video:

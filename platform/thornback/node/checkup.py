@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from thornback.errors import SettingsError, ThornbackError
 from thornback.net.rules import AddressRules
+from thornback.net.s3 import has_key
 from thornback.node.checks import Check, check_disk, check_limits, check_memory, check_ports, error, ok, warning
 from thornback.node.checks_software import check_gpu, check_versions
 from thornback.settings import Settings
@@ -29,6 +30,7 @@ def run_checks(settings: Settings, *, environ: Mapping[str, str] | None = None) 
         ("ray", lambda: check_ray(settings, env)),
         ("exposure", lambda: check_exposure(settings)),
         ("fetches", lambda: check_fetches(settings)),
+        ("keys", lambda: check_keys(settings)),
         ("database", lambda: check_database(settings)),
         ("storage", lambda: check_storage(settings)),
     )
@@ -69,6 +71,14 @@ def check_fetches(settings: Settings) -> list[Check]:
         found = "THORNBACK_FETCH_ALLOW opens every address: users can have this machine ask your own network"
         return [warning("fetches", found, "name the hosts and networks that are needed")]
     return [ok("fetches", f"public addresses{f', and {settings.fetch_allow}' if allow else ' alone'}")]
+
+
+def check_keys(settings: Settings) -> list[Check]:
+    """Keys that stand in addresses: those are written down in the database and in logs of Ray."""
+    named = {"THORNBACK_STORAGE": settings.storage, "THORNBACK_DATASET": settings.dataset}
+    mend = "take it out of the address, and give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role"
+    found = [name for name, uri in named.items() if has_key(uri)]
+    return [warning("keys", f"a key stands in {name}: the database and Ray's logs hold it", mend) for name in found]
 
 
 def check_exposure(settings: Settings) -> list[Check]:

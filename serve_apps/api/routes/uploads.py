@@ -19,7 +19,9 @@ from serve_apps.api.principal import Caller, Principal
 from serve_apps.api.problems import BodyTooLarge, UnsupportedMediaType
 from serve_apps.api.staging import KEEP_BYTES, Part, Staging, Upload
 from serve_apps.api.upload_schemas import UploadOut
-from thornback.errors import Conflict, DataError
+from thornback.artifacts.uploads import delete_upload, kind_of_upload
+from thornback.errors import Conflict, DataError, UploadGone
+from thornback.jobs.addresses import UPLOAD, uploads_of
 
 PREFIX = "/api/v1/uploads"
 _WRITE_BYTES = 1 << 20
@@ -30,7 +32,11 @@ router = APIRouter(prefix=PREFIX, tags=["uploads"], route_class=tus.TusRoute)
 def get_staging(context: Context) -> Staging:
     """Where unfinished uploads lie."""
     settings = context.settings
-    return Staging(settings.uploads or settings.home / "uploads", keep=timedelta(hours=settings.upload_keep_hours))
+    return Staging(
+        settings.uploads or settings.home / "uploads",
+        keep=timedelta(hours=settings.upload_keep_hours),
+        keep_whole=timedelta(days=settings.upload_keep_days),
+    )
 
 
 Place = Annotated[Staging, Depends(get_staging)]
@@ -67,9 +73,12 @@ async def begin(context: Context, caller: Caller, staging: Place, request: Reque
 
 
 @router.get("/{upload_id}", summary="Look at an upload")
-async def look(caller: Caller, staging: Place, upload_id: UUID) -> UploadOut:
+async def look(context: Context, caller: Caller, staging: Place, upload_id: UUID) -> UploadOut:
     """How much is here, and what it is once it is whole."""
-    return _view(staging.read(str(upload_id), user=caller.user, now=_now()), staging)
+    upload = staging.read(str(upload_id), user=caller.user, now=_now())
+    if upload.result is not None and not await _is_kept(context, upload):
+        raise UploadGone(f"upload {upload.id} went with the last job that named it; send the file again", id=upload.id)
+    return _view(upload, staging)
 
 
 @router.head("/{upload_id}", summary="Ask where to go on")
@@ -89,13 +98,14 @@ async def send(context: Context, caller: Caller, staging: Place, request: Reques
 
 
 @router.delete("/{upload_id}", status_code=204, summary="Give an upload up")
-async def give_up(caller: Caller, staging: Place, upload_id: UUID) -> Response:
-    """Remove what is here of an unfinished one."""
+async def give_up(context: Context, caller: Caller, staging: Place, upload_id: UUID) -> Response:
+    """Remove one, whole or not. A whole one stays where a job that has not ended needs it: that is a conflict."""
     id = str(upload_id)
     with staging.lock(id):
         upload = staging.read(id, user=caller.user, now=_now())
         if upload.result is not None:
-            raise Conflict(f"upload {id} is whole and may be in use; it can no longer be given up")
+            await _refuse_needed(context, id)
+            await anyio.to_thread.run_sync(delete_upload, context.settings.storage, id)
         staging.delete(upload)
     return Response(status_code=204)
 
@@ -107,8 +117,23 @@ async def overridden(context: Context, caller: Caller, staging: Place, request: 
     if method == "PATCH":
         return await _send(context, caller, staging, request, str(upload_id))
     if method == "DELETE":
-        return await give_up(caller, staging, upload_id)
+        return await give_up(context, caller, staging, upload_id)
     raise tus.BadHeader.field("X-HTTP-Method-Override", "a POST here must say PATCH or DELETE")
+
+
+async def _refuse_needed(context: ApiContext, id: str) -> None:
+    jobs = await context.read(lambda store: store.naming(f"{UPLOAD}{id}"))
+    for job in jobs:
+        if job.final is None and id in uploads_of(job.spec):
+            raise Conflict(
+                f"upload {id} is needed by job {job.id}, which is {job.status}; cancel that or wait for its end",
+                job_id=job.id,
+            )
+
+
+async def _is_kept(context: ApiContext, upload: Upload) -> bool:
+    kind = await anyio.to_thread.run_sync(kind_of_upload, context.settings.storage, upload.id)
+    return kind is not None
 
 
 async def _send(context: ApiContext, caller: Principal, staging: Staging, request: Request, id: str) -> Response:

@@ -104,6 +104,14 @@ def test_a_metric_row_has_all_its_values(store: Store) -> None:
     assert row.values == event.data["values"]
 
 
+def test_jobs_that_name_something(store: Store) -> None:
+    one, two = (store.create(name, config={"data": f"upload:0%_{name}/x"}) for name in ("one", "two"))
+    store.create("upload:0%_one")  # only what it is to do counts
+    assert [job.id for job in store.reader.naming("upload:0%_one")] == [job_id(one)]
+    assert {job.id for job in store.reader.naming("upload:0%_")} == {job_id(one), job_id(two)}
+    assert store.reader.naming("upload:0%%") == []
+
+
 def test_logs_by_cursor_and_by_tail(store: Store) -> None:
     make = store.create()
     store.writer.commit([log_lines(make, seq, f"{seq}a", f"{seq}b") for seq in range(5)])

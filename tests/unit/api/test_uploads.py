@@ -29,11 +29,18 @@ from tests.unit.datasets.test_image_zip import zipped
 from thornback.artifacts.files import locate
 from thornback.datasets.packing import pack, upload_uri
 from thornback.errors import Unavailable, UploadLocked
+from thornback.jobs.events import EventFactory
 from thornback.jobs.lora import RemoteLoraConfig
 from thornback.media.source import video_upload_uri
 
 UPLOADS = "/api/v1/uploads"
 TUS = {"Tus-Resumable": "1.0.0"}
+SPEC: dict[str, Any] = {
+    "kind": "lora",
+    "backend": "ray",
+    "job_name": "Mira",
+    "config": {"base_model": "/models/flux", "trigger_word": "TOK"},
+}
 
 
 @pytest.fixture
@@ -256,9 +263,38 @@ async def test_one_that_was_given_up_is_gone(api: ApiPlatform, sender: Sender, c
     assert (await sender.http.delete(sender.url, headers=TUS)).status_code == 204
     assert (await sender.http.head(sender.url, headers=TUS)).status_code == 404
     assert (await sender.send(50, content[50:])).status_code == 404
+
+
+async def test_a_whole_one_can_go_while_no_job_needs_it(api: ApiPlatform, sender: Sender, content: bytes) -> None:
     await sender.begin(len(content))
     await sender.send(0, content)
-    assert (await sender.http.delete(sender.url, headers=TUS)).status_code == 409  # a job may use it
+    id = sender.url.rpartition("/")[2]
+    job = await api.create_spec(SPEC | {"config": SPEC["config"] | {"dataset": f"upload:{id}"}})
+    refused = await sender.http.delete(sender.url, headers=TUS)
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert f"is needed by job {job.id}, which is queued" in refused.json()["detail"]
+    assert locate(upload_uri(api.settings.storage, id)).exists()
+    await api.record(EventFactory(job.id).cancelled(at=now()))
+    assert (await sender.http.delete(sender.url, headers=TUS)).status_code == 204
+    assert not locate(upload_uri(api.settings.storage, id)).exists()
+    assert (await sender.http.get(sender.url)).status_code == 404
+
+
+async def test_one_that_went_with_its_job_says_so(api: ApiPlatform, sender: Sender, content: bytes) -> None:
+    await sender.begin(len(content))
+    await sender.send(0, content)
+    locate(upload_uri(api.settings.storage, sender.url.rpartition("/")[2])).delete_file()
+    answer = await sender.http.get(sender.url)
+    assert (answer.status_code, answer.json()["code"]) == (410, "upload_gone")
+
+
+async def test_a_whole_one_is_known_for_as_long_as_it_is_kept(api: ApiPlatform, sender: Sender, content: bytes) -> None:
+    await sender.begin(len(content))
+    await sender.send(0, content)
+    folder = api.settings.home / "uploads"
+    staging = Staging(folder, keep=timedelta(hours=24), keep_whole=timedelta(days=30))
+    assert staging.sweep(now() + timedelta(days=29)) == []
+    assert staging.sweep(now() + timedelta(days=31)) == [sender.url.rpartition("/")[2]]
 
 
 async def test_one_left_alone_is_removed(api: ApiPlatform, content: bytes) -> None:

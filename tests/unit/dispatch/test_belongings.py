@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +21,8 @@ from thornback.metrics.port import Recorder
 from thornback.models.publish import publish_version
 
 
-async def ended(world: World) -> str:
-    job_id = await world.running("pipeline")
+async def ended(world: World, **choices: Any) -> str:
+    job_id = await world.running("pipeline", **choices)
     await world.order(job_id, "succeed")
     return job_id
 
@@ -105,7 +108,9 @@ async def test_the_sweeper_outlives_its_faults(world: World, monkeypatch: pytest
         raise OSError("full") if len(seen) == 1 else RuntimeError("broken")
 
     monkeypatch.setattr(sweeper, "sweep", failing)
-    task = asyncio.create_task(Sweeper(settings=world.settings, now=lambda: NOW, interval_s=0.0).run())
+    task = asyncio.create_task(
+        Sweeper(settings=world.settings, reader=world.reader, now=lambda: NOW, interval_s=0.0).run()
+    )
     await asyncio.wait_for(done.wait(), 20)
     assert not task.done()
     task.cancel()
@@ -130,3 +135,29 @@ async def test_what_a_driver_leaves_that_cannot_clean_up_goes_with_its_end(world
         await world.tick()
     assert world.job(job_id).final is not None
     assert (mine.parent.exists(), theirs.exists()) == (False, True)
+
+
+async def test_an_upload_goes_with_the_last_job_that_names_it(world: World) -> None:
+    id = str(uuid.uuid4())
+    [upload, other] = put(*(join(layout.uploads_uri(world.settings.storage), f"{name}.zip") for name in (id, "other")))
+    first, second, third = [await ended(world, data=f"upload:{id}") for _ in range(3)]
+    await world.cancel(first, delete=True)
+    await world.tick()
+    assert upload.exists()
+    for job_id in (second, third):  # at once: neither waits for the other
+        await world.cancel(job_id, delete=True)
+    await world.tick()
+    assert (upload.exists(), other.exists()) == (False, True)
+
+
+async def test_an_upload_that_no_unfinished_job_needs_goes_by_its_age(world: World) -> None:
+    ids = ["00000000-old", "00000000-new", "00000000-needed", "00000000-used"]
+    paths = put(*(join(layout.uploads_uri(world.settings.storage), f"{id}.video") for id in ids))
+    days = world.settings.upload_keep_days
+    for path, age in zip(paths, (days + 1, days - 1, days + 1, days + 1), strict=True):
+        then = world.now.timestamp() - age * 86_400
+        os.utime(path, (then, then))
+    await world.create("pipeline", data=f"upload:{ids[2]}")
+    await ended(world, data=f"upload:{ids[3]}")
+    await Sweeper(settings=world.settings, reader=world.reader, now=lambda: world.now).look()
+    assert [path.exists() for path in paths] == [False, True, True, False]

@@ -6,6 +6,7 @@ import contextlib
 import socket
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from thornback.errors import AddressRefused, SettingsError
 from thornback.net.connect import own_addresses
 from thornback.net.ranges import why_not_public
 from thornback.net.rules import AddressRules, Allowed, read_host
-from thornback.net.s3 import check_s3
+from thornback.net.s3 import check_s3, with_key
 from thornback.settings import Settings
 
 
@@ -135,6 +136,59 @@ def test_the_servers_that_an_s3_address_may_name(uri: str, is_taken: bool, tmp_p
         return
     with pytest.raises(AddressRefused):
         check_s3(uri, settings)
+
+
+OPEN: dict[str, Any] = {}
+CLOSED = {"access": "on"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "uri", "is_taken"),
+    [
+        (OPEN, "s3://any/film.mp4", True),
+        (OPEN, "s3://runs/main/job/film.mp4", True),  # nobody is there but the operator
+        (OPEN | {"fetch_buckets": "films"}, "s3://any/film.mp4", False),
+        (CLOSED, "s3://any/film.mp4", False),
+        (CLOSED | {"fetch_buckets": "films, scans-*"}, "s3://films/film.mp4", True),
+        (CLOSED | {"fetch_buckets": "films, scans-*"}, "S3://scans-2/film.mp4", True),
+        (CLOSED | {"fetch_buckets": "films, scans-*"}, "s3://film/film.mp4", False),
+        (CLOSED | {"fetch_buckets": "*"}, "s3://any/film.mp4", True),
+        # What the platform stores, and what holds that, is nobody's to read by its address …
+        (CLOSED | {"fetch_buckets": "*"}, "s3://runs/main/uploads/x.video", False),
+        (CLOSED | {"fetch_buckets": "*"}, "s3://runs/main", False),
+        (CLOSED | {"fetch_buckets": "*"}, "s3://runs/ma%69n/x", False),
+        (CLOSED | {"fetch_buckets": "*"}, "s3://runs/", False),
+        (CLOSED | {"fetch_buckets": "*"}, f"s3://runs/main/x?{MINIO}", False),
+        # … and what lies beside it is like any other.
+        (CLOSED | {"fetch_buckets": "runs"}, "s3://runs/mainly/film.mp4", True),
+        (CLOSED | {"dataset": "s3://k:hush@data/radio"}, "s3://data/radio", True),
+        (CLOSED | {"dataset": "s3://k:hush@data/radio"}, "s3://data/other", False),
+    ],
+)
+def test_the_buckets_that_an_s3_address_may_name(
+    settings: dict[str, Any], uri: str, is_taken: bool, tmp_path: Path
+) -> None:
+    made = Settings(home=tmp_path, storage=f"s3://AKIA:hush@runs/main?{MINIO}", **settings)
+    if is_taken:
+        check_s3(uri, made)
+        return
+    with pytest.raises(AddressRefused) as refused:
+        check_s3(uri, made)
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "read"),
+    [
+        (f"s3://runs/films/a.mp4?{MINIO}", f"s3://AKIA:hush@runs/films/a.mp4?{MINIO}"),
+        ("s3://runs/films/a.mp4", "s3://runs/films/a.mp4"),  # of AWS, for all we know
+        (f"s3://other/a.mp4?{MINIO}", f"s3://other/a.mp4?{MINIO}"),
+        ("/data/films", "/data/films"),
+    ],
+)
+def test_the_storage_s_key_is_for_its_own_bucket(uri: str, read: str) -> None:
+    assert with_key(uri, f"s3://AKIA:hush@runs/main?{MINIO}") == read
+    assert with_key(uri, f"s3://runs/main?{MINIO}") == uri
 
 
 def _drawn(number: int) -> str:

@@ -100,6 +100,13 @@ def test_rays_authentication_and_dashboard(tmp_path: Path) -> None:
     assert [check.level for check in bad] == [Level.WARNING] * 3
 
 
+def test_a_key_in_an_address_is_warned_of(tmp_path: Path) -> None:
+    assert checkup.check_keys(Settings(home=tmp_path, storage="s3://bucket/x", dataset="/data")) == []
+    [found] = checkup.check_keys(Settings(home=tmp_path, storage="s3://AKIA:hush@bucket/x"))
+    assert (found.level, "AWS_ACCESS_KEY_ID" in str(found.mend)) == (Level.WARNING, True)
+    assert "hush" not in repr(found)
+
+
 @pytest.mark.parametrize(
     ("allow", "level"),
     [
