@@ -141,7 +141,9 @@ async def test_the_answer_waits_for_the_files_of_a_training_that_is_over(api: Ap
     assert body["status"] == "completed"
 
 
-@pytest.mark.parametrize(("id", "code"), [("nobody-knows-it", "order_unknown"), (str(uuid.uuid4()), "job_not_found")])
+@pytest.mark.parametrize(
+    ("id", "code"), [("nobody-knows-it", "order_unknown"), ("6891adb6-3d22-457b-b3ca-2241a0811393", "job_not_found")]
+)
 async def test_what_nobody_knows_is_a_404(api: ApiPlatform, id: str, code: str) -> None:
     async with api.client(app(api, AskedTracker())) as client:
         answer = await client.post(SYNC, json={"modelId": id})

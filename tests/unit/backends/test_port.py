@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import uuid
-
 import pytest
 
 from thornback.backends.port import Phase, Resources, job_of, submission_id
 
-JOB = str(uuid.uuid4())
+JOB = "d47d7ff0-5b77-4094-b12b-a50a72558504"
 
 
 @pytest.mark.parametrize(("attempt", "name"), [(1, f"thornback-{JOB}"), (2, f"thornback-{JOB}-2")])
