@@ -9,11 +9,14 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.conftest import Console
+from tests.browser.test_admin import fair
 from tests.browser.test_looks import AXE
 from tests.browser.video_jobs import folder_of, pipeline, stage, with_training, with_version, write_dataset
-from tests.fixtures.api import Reports, eventually
+from tests.fixtures.api import FIRST, Reports, eventually, now
 from thornback.datasets.frame_set import FrameEdit, FrameRecord
+from thornback.jobs.events import EventFactory
 from thornback.jobs.state import JobState
+from thornback.jobs.status import FailureReason
 from thornback.jobs.video_stages import VideoStage
 
 
@@ -254,3 +257,47 @@ async def test_jobs_from_videos_are_for_everyone(console: Console, tmp_path: Pat
         assert [f"{item['id']}: {node['html']}" for item in serious for node in item["nodes"]] == []
         assert await page.evaluate("document.documentElement.scrollWidth") == width
         await page.get_by_role("button", name="Close").click()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("light", 390),
+        pytest.param("dark", 1280, marks=pytest.mark.slow),
+        pytest.param("dark", 390, marks=pytest.mark.slow),
+        pytest.param("light", 1280, marks=pytest.mark.slow),
+    ],
+)
+async def test_each_stage_is_for_everyone(console: Console, tmp_path: Path, scheme: Any, width: int) -> None:
+    fetching = await pipeline(console.api, VideoStage.FETCH, review=False)
+    trains = await pipeline(console.api, VideoStage.TRAIN)
+    write_dataset(console.api, trains, tmp_path / "frames", for_review=False)
+    run = await with_training(console.api, trains)
+    steps = [run.step(1, step, train_loss=1 / step, learning_rate=1e-4) for step in range(1, 41)]
+    await console.api.record(*steps, run.progress(40.0, epoch=0, of=0), run.log("step 40"))
+    made = await pipeline(console.api, VideoStage.PUBLISH)
+    write_dataset(console.api, made, tmp_path / "more", for_review=False)
+    await with_version(console.api, made)
+    failed = await pipeline(console.api, VideoStage.FRAMES)
+    await console.api.record(
+        EventFactory(failed.id).failed(FIRST, reason=FailureReason.INVALID_DATA, message="too dark " * 40, at=now())
+    )
+    page = await console.open(None, width=width, height=844, color_scheme=scheme, reduced_motion="reduce")
+    signs = {
+        fetching.id: ".frames",
+        trains.id: ".video-training .chart canvas",
+        made.id: ".callout-version",
+        failed.id: ".failure, .callout",
+    }
+    wrong: dict[str, list[str]] = {}
+    for id, sign in signs.items():
+        await page.goto("about:blank")
+        await page.goto(f"http://{console.host}/#/jobs/{id}")
+        await expect(page.locator(sign).first).to_be_visible()
+        await page.get_by_text("Progress over time").first.click()
+        await expect(page.locator(".history canvas")).to_be_visible()
+        await page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        await expect(page.get_by_role("log")).to_have_count(1)
+        if found := await fair(page, width):
+            wrong[sign] = found
+    assert wrong == {}
