@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from thornback.by_name import ByName
 from thornback.errors import DataError, InvalidInput
 
 GENESIS = "0" * 64  # what stands before the first entry
@@ -20,7 +21,7 @@ SYSTEM = "system"  # the actor where no user asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class Act(ByName):
     """What somebody did. `detail` is JSON-ready and holds no secrets."""
 
     actor: str

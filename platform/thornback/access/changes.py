@@ -9,6 +9,7 @@ from datetime import datetime
 
 from thornback.access.audit import Act
 from thornback.access.roles import Role
+from thornback.by_name import ByName
 from thornback.errors import InvalidInput
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._@+-]{0,99}$")
@@ -51,7 +52,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddUser:
+class AddUser(ByName):
     """Raises Conflict where the name is taken."""
 
     name: str
@@ -62,7 +63,7 @@ class AddUser:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeUser:
+class ChangeUser(ByName):
     """What is None stays. Raises NotFound, and Conflict where no active admin would be left."""
 
     name: str
@@ -73,7 +74,7 @@ class ChangeUser:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddKey:
+class AddKey(ByName):
     """Raises NotFound for an unknown user."""
 
     id: str
@@ -86,7 +87,7 @@ class AddKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RevokeKey:
+class RevokeKey(ByName):
     """Raises NotFound; a key that was revoked stays so."""
 
     id: str
@@ -94,7 +95,7 @@ class RevokeKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenSession:
+class OpenSession(ByName):
     """Raises NotFound for an unknown user. Sessions that have ended are removed."""
 
     id: str
@@ -106,7 +107,7 @@ class OpenSession:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CloseSession:
+class CloseSession(ByName):
     """An unknown one is no error."""
 
     id: str
@@ -114,7 +115,7 @@ class CloseSession:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyUsed:
+class KeyUsed(ByName):
     """Unknown keys are no error."""
 
     id: str
@@ -122,7 +123,7 @@ class KeyUsed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddTeam:
+class AddTeam(ByName):
     """Raises Conflict where there is one of this id, or where there are jobs of an earlier one."""
 
     id: str
@@ -131,7 +132,7 @@ class AddTeam:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveTeam:
+class RemoveTeam(ByName):
     """Its jobs stay, for their owners and admins. Raises NotFound."""
 
     id: str
@@ -139,7 +140,7 @@ class RemoveTeam:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddMember:
+class AddMember(ByName):
     """Raises NotFound for an unknown team or user."""
 
     team: str
@@ -148,7 +149,7 @@ class AddMember:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveMember:
+class RemoveMember(ByName):
     """Raises NotFound for an unknown team; who is no member is no error."""
 
     team: str
@@ -157,7 +158,7 @@ class RemoveMember:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkAccount:
+class LinkAccount(ByName):
     """Let an account at an OpenID provider stand for a user; one that stands for somebody already stays so.
 
     Raises NotFound for an unknown user, Conflict where the account is somebody else's.
@@ -171,7 +172,7 @@ class LinkAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UseState:
+class UseState(ByName):
     """Take the `state` of a sign-in; False where it was taken before. Those that have ended are removed."""
 
     digest: str

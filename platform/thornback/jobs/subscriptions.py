@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from thornback.by_name import ByName
 from thornback.errors import InvalidInput
 from thornback.jobs.events import EventKind
 from thornback.jobs.status import JobStatus
@@ -69,7 +70,7 @@ TOLD_OF: Mapping[EventKind, Told] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
+class JobFilter(ByName):
     """Of which jobs to tell: of those that are in every list that is not empty, and that have all of the tags."""
 
     kinds: tuple[str, ...] = ()
@@ -82,7 +83,7 @@ class JobFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
+class Webhook(ByName):
     """A subscription with its target."""
 
     id: str
@@ -116,7 +117,7 @@ class MessageState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Try:
+class Try(ByName):
     """One attempt."""
 
     at: datetime
@@ -146,7 +147,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewMessage:
+class NewMessage(ByName):
     """A message to be kept; (webhook, event_id) is unique, so that a repeat does nothing."""
 
     webhook_id: str

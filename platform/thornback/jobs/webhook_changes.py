@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from thornback.by_name import ByName
 from thornback.jobs.subscriptions import JobFilter, MessageState, NewMessage, Told, Try, Webhook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddWebhook:
+class AddWebhook(ByName):
     """It is told of what happens from this commit on. The same call again does nothing."""
 
     webhook: Webhook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeWebhook:
+class ChangeWebhook(ByName):
     """What is None stays. Raises NotFound. Enabling forgets the failures; disabling gives up what waits."""
 
     id: str
@@ -30,14 +31,14 @@ class ChangeWebhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveWebhook:
+class RemoveWebhook(ByName):
     """With its messages. An unknown one is no error."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RotateSecret:
+class RotateSecret(ByName):
     """The present secret goes on signing beside the new one until `old_until`. Raises NotFound."""
 
     id: str
@@ -46,7 +47,7 @@ class RotateSecret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Enqueue:
+class Enqueue(ByName):
     """Keep messages and how far the event log was read, together.
 
     Nothing is done where the log was read to another place than `after` meanwhile: then somebody else has it.
@@ -58,7 +59,7 @@ class Enqueue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(ByName):
     """What became of one attempt."""
 
     message_id: int
@@ -69,7 +70,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(ByName):
     """How a webhook has answered lately."""
 
     webhook_id: str
@@ -82,7 +83,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settle:
+class Settle(ByName):
     """Keep what became of attempts; `notices` tell others of webhooks that are disabled by it."""
 
     settled: tuple[Settled, ...]
@@ -91,7 +92,7 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
+class Replay(ByName):
     """Send messages again, under their ids, in a new round of attempts; those that wait are left alone."""
 
     webhook_id: str
@@ -102,7 +103,7 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PruneMessages:
+class PruneMessages(ByName):
     """Forget messages that ended before a time."""
 
     before: datetime

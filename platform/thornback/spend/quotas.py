@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
+from thornback.by_name import ByName
 from thornback.errors import QuotaExceeded, SpendExceeded
 from thornback.settings import Quota
 from thornback.spend.money import MS_PER_HOUR, hours, micro, usd
@@ -28,7 +29,7 @@ class Limited(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Holder:
+class Holder(ByName):
     """Whose quota it is."""
 
     kind: HolderKind
@@ -50,7 +51,7 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
+class Level(ByName):
     """Where a holder stands with one limit, in whole units: jobs, bytes, milliseconds, millionths of a dollar."""
 
     holder: Holder
@@ -91,7 +92,7 @@ class QuotaSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetQuota:
+class SetQuota(ByName):
     """Give somebody limits of their own; they replace those set before."""
 
     holder: Holder
@@ -102,7 +103,7 @@ class SetQuota:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClearQuota:
+class ClearQuota(ByName):
     """Back to the settings. False where there was nothing of their own."""
 
     holder: Holder
