@@ -14,7 +14,7 @@ HIDDEN = """() => {
 }"""
 
 
-@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "de"]  # German is the longer one)
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "de"])  # German is the longer one
 async def test_no_link_is_out_of_sight(console: Console, language: str) -> None:
     await guarded(console)
     page = await console.open()
