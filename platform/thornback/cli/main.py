@@ -31,6 +31,7 @@ from thornback.cli import (
     video,
     watch,
     webhook,
+    webhooks,
     wishes,
 )
 from thornback.cli.exits import HELP, exit_of_error
@@ -91,6 +92,7 @@ doctor.register(app)
 trainlog.register(app)
 simulate.register(app)
 webhook.register(app)
+webhooks.register(app)
 lora.register(app)
 models.register(app)
 access.register(app)

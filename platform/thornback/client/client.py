@@ -44,6 +44,7 @@ from thornback.client.resumable import Sending
 from thornback.client.stream import STATUS, ReconnectingStream
 from thornback.client.upload import send_dataset
 from thornback.client.watch import watch_job
+from thornback.client.webhooks import Webhooks
 from thornback.errors import ThornbackError
 from thornback.jobs.wishes import Wish
 
@@ -100,6 +101,7 @@ class Client:
         self.image_sets = ImageSets(self._http, self._call)
         self.models = Models(self._http, self._call)
         self.queue = Queue(self._call)
+        self.webhooks = Webhooks(self._call)
         self.quotas = Quotas(self._call)
 
     def __enter__(self) -> Self:
