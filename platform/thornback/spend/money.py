@@ -14,7 +14,7 @@ def micro(usd: float) -> int:
 
 
 def usd(amount: int) -> float:
-    """Millionths to dollars; exact up to nine billion dollars."""
+    """Millionths to dollars; exact up to a billion dollars."""
     return amount / MICRO
 
 
