@@ -1,4 +1,5 @@
 // The words of the comparison.
+import { localize } from "./language.js";
 
 export const words = {
   title: "Compare · Thornback",
@@ -42,3 +43,5 @@ export const words = {
   curve: "Metric",
   noCurves: "None of them reported values.",
 };
+
+await localize("strings-compare.js", { words });

@@ -1,4 +1,5 @@
 // The words of what can be done with curves.
+import { localize } from "./language.js";
 
 export const words = {
   tools: "Curves: smoothing, comparison, export",
@@ -23,3 +24,5 @@ export const words = {
   hint: "Drag over a chart to zoom, or turn the wheel with Ctrl; double-click to reset.",
   minutes: "min",
 };
+
+await localize("strings-curves.js", { words });

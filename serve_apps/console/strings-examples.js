@@ -1,4 +1,5 @@
 // The words of clips to listen to; they are fetched with that part.
+import { localize } from "./language.js";
 
 export const examples = {
   heading: "Listen to its answers",
@@ -19,3 +20,5 @@ export const examples = {
   spectrogram: (label) => `Log-mel spectrogram of a clip of ${label}`,
   cannotPlay: "This browser could not play it.",
 };
+
+await localize("strings-examples.js", { examples });

@@ -1,4 +1,5 @@
 // What to do about a job that failed, and the way to Ray; fetched with these parts.
+import { localize } from "./language.js";
 
 export const failure = {
   why: "Why it failed",
@@ -36,3 +37,5 @@ export const ray = {
   link: "Ray dashboard",
   help: "This job on the dashboard of Ray, in a new tab",
 };
+
+await localize("strings-failure.js", { failure, ray });

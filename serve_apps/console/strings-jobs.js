@@ -1,4 +1,5 @@
 // The words of the list of jobs that are not among the first ones.
+import { localize } from "./language.js";
 
 export const words = {
   filters: (count) => (count ? `Filters (${count})` : "Filters"),
@@ -55,3 +56,5 @@ export const words = {
     close: "Close",
   },
 };
+
+await localize("strings-jobs.js", { words });

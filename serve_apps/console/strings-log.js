@@ -1,4 +1,5 @@
 // The words of the log.
+import { localize } from "./language.js";
 
 export const words = {
   heading: "Log",
@@ -30,3 +31,5 @@ export const words = {
   matches: (at, count, isMore) => `${at.toLocaleString()} of ${count.toLocaleString()}${isMore ? "+" : ""}`,
   searching: (share) => `searching, ${share} %`,
 };
+
+await localize("strings-log.js", { words });

@@ -1,4 +1,5 @@
 // The words of the parts that only LoRA trainings on this cluster show; they are fetched with these parts.
+import { localize } from "./language.js";
 
 export const samples = {
   heading: "Samples",
@@ -30,3 +31,5 @@ export const keepVersion = {
   next: (model) => `It becomes the next version of ${model}.`,
   made: (model, version) => `Version ${version} of ${model}`,
 };
+
+await localize("strings-lora.js", { samples, wishes, keepVersion });

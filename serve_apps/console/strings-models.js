@@ -1,4 +1,5 @@
 // The words of models and their versions; they are fetched with these views.
+import { localize } from "./language.js";
 
 export const models = {
   title: "Models · Thornback",
@@ -75,3 +76,5 @@ export const models = {
     all: (n) => `All ${n} in the job`,
   },
 };
+
+await localize("strings-models.js", { models });

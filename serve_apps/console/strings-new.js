@@ -1,5 +1,6 @@
 // The words of the form of a new job; they are fetched with it. `labels`, `main` and `long` only make it nicer:
 // a kind or a field that is not named here has a label made of its name, and its help from its specification.
+import { localize } from "./language.js";
 
 export const newJob = {
   title: "New job · Thornback",
@@ -117,3 +118,5 @@ export const main = [
 
 // Texts of several lines.
 export const long = new Set(["prompt_template", "default_caption", "template", "prompts", "sample_prompts"]);
+
+await localize("strings-new.js", { newJob, labels });

@@ -1,4 +1,5 @@
 // The words of the parts that only jobs at a provider show; they are fetched with these parts.
+import { localize } from "./language.js";
 
 export const provider = {
   heading: (name) => `At ${name}`,
@@ -40,3 +41,5 @@ export const images = {
     waiting: "not ordered yet",
   },
 };
+
+await localize("strings-remote.js", { provider, images });

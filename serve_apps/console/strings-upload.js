@@ -1,4 +1,5 @@
 // The words of the upload of files; they are fetched with the form.
+import { localize } from "./language.js";
 
 export const upload = {
   drop: "Drop files here, or",
@@ -34,3 +35,5 @@ export const upload = {
     unreadable: () => "The file cannot be read any more. Choose it again.",
   },
 };
+
+await localize("strings-upload.js", { upload });

@@ -1,4 +1,5 @@
 // The words of jobs that make a LoRA from a video; they are fetched with these parts.
+import { localize } from "./language.js";
 
 export const video = {
   steps: "From the video to a version",
@@ -96,3 +97,5 @@ export const video = {
   mineNot: "Let go of mine",
   refused: "It was not saved",
 };
+
+await localize("strings-video.js", { video });

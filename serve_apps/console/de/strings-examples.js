@@ -1,0 +1,20 @@
+// Die Wörter der Aufnahmen zum Anhören.
+export const examples = {
+  heading: "Seine Antworten anhören",
+  summary: (right, heard) => `${right.toLocaleString("de")} von ${heard.toLocaleString("de")} Aufnahmen der Prüfung richtig`,
+  show: "Zeige",
+  all: (n) => `Alle ${n}`,
+  wrong: (n) => `Fehler ${n}`,
+  right: (n) => `Richtige ${n}`,
+  list: "Aufnahmen, die sichersten Fehler zuerst",
+  hint: "Die Pfeiltasten gehen von Aufnahme zu Aufnahme, die Leertaste spielt ab und hält an.",
+  failedToLoad: "Die Aufnahmen ließen sich nicht laden",
+  took: (label, prediction) => `${label} für ${prediction} gehalten`,
+  isRight: (label) => `${label}, zu Recht`,
+  sure: (percent) => `${percent} sicher`,
+  truth: (label, percent) => `${label} ${percent}`,
+  play: "Abspielen",
+  stop: "Anhalten",
+  spectrogram: (label) => `Log-Mel-Spektrogramm einer Aufnahme von ${label}`,
+  cannotPlay: "Dieser Browser konnte es nicht abspielen.",
+};

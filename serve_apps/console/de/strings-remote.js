@@ -1,0 +1,41 @@
+// Die Wörter der Teile, die nur Jobs bei einem Anbieter zeigen.
+export const provider = {
+  heading: (name) => `Bei ${name}`,
+  page: (name) => `Bei ${name} öffnen`,
+  id: "Id dort",
+  version: "Version",
+  cost: "Kosten",
+  estimate: "Geschätzte Kosten",
+  measured: "gemessen",
+  trigger: "Triggerwort",
+  captioning: "Bildtexte",
+  steps: "Schritte",
+  worked: "Arbeitete",
+  total: "Von der Bestellung bis zum Ende",
+  dataset: "Datensatz",
+  sync: "Jetzt abgleichen",
+  syncing: "Wird gefragt…",
+  syncHelp: "Den Anbieter jetzt fragen, statt auf seine Nachricht zu warten",
+  synced: (time) => `Gefragt um ${time}`,
+};
+
+export const images = {
+  heading: "Bilder",
+  summary: (done, total) => `${done} von ${total}`,
+  success: (percent) => `${percent} gelungen`,
+  failed: (n) => (n === 1 ? "1 fehlgeschlagen" : `${n} fehlgeschlagen`),
+  zip: "Als ZIP herunterladen",
+  alt: (item, prompt) => `Bild ${item}${prompt ? `: ${prompt}` : ""}`,
+  tries: (n) => `Versuch ${n}`,
+  failedToLoad: "Die Bilder ließen sich nicht laden",
+  status: {
+    intended: "wird bestellt",
+    sent: "wartet",
+    processing: "entsteht",
+    succeeded: "wird geholt",
+    failed: "fehlgeschlagen",
+    cancelled: "abgebrochen",
+    stored: "fertig",
+    waiting: "noch nicht bestellt",
+  },
+};
