@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 from fastapi import Depends, FastAPI
-from fastapi.staticfiles import StaticFiles
-from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import thornback
 from serve_apps.api import openapi, problems
+from serve_apps.api.console import ConsoleFiles
 from serve_apps.api.context import ApiContext, HealthCheck
 from serve_apps.api.guard import SECURITY_HEADERS, Guard
 from serve_apps.api.principal import authorize
@@ -58,12 +53,6 @@ from serve_apps.api.tracking import Trackers, no_trackers
 from thornback.metrics.port import Recorder
 from thornback.settings import Settings
 from thornback.store.read import StoreReader
-
-# What pages of other sites load: it is public and tells nothing.
-EMBED = "/embed/"
-FOR_ALL_SITES = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
-
-CONSOLE = Path(__file__).parent.parent / "console"
 
 
 def create_app(
@@ -124,7 +113,7 @@ def create_app(
         app.include_router(noun.router, responses=openapi.PROBLEM, dependencies=[Depends(authorize)])
     app.include_router(socket.router, prefix="/ws", dependencies=[Depends(authorize)])
     # Only what no route matches is looked up among the console's files, so that a wrong method stays a 405.
-    app.router.default = _console()
+    app.router.default = ConsoleFiles()
     return app
 
 
@@ -178,34 +167,3 @@ def _lifespan(context: ApiContext) -> Callable[[FastAPI], AbstractAsyncContextMa
             await context.hub.stop()
 
     return lifespan
-
-
-class _Revalidated:
-    """Lets browsers keep what it serves, provided that they ask each time whether it still holds."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Cache-Control"] = "no-cache"
-                if scope["path"].startswith(EMBED):
-                    headers.update(FOR_ALL_SITES)
-            await send(message)
-
-        await self._app(scope, receive, marked)
-
-
-def _console() -> Any:
-    # `no-cache`: the browser keeps them and asks by ETag, so that a new version is seen at once.
-    files = GZipMiddleware(_Revalidated(StaticFiles(directory=CONSOLE, html=True, check_dir=False)))
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000})
-            return
-        await files(scope, receive, send)
-
-    return serve

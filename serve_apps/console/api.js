@@ -1,5 +1,6 @@
 // The HTTP API as functions. Addresses are relative to the page, so that a prefix of a proxy holds.
 // It keeps nothing; errors come as ApiError with the server's own sentence.
+import { ahead } from "./first.js";
 import { SseParser } from "./sse.js";
 import { strings } from "./strings.js";
 
@@ -43,7 +44,9 @@ const SESSION = "../session";
 async function answer(method, path, { params, stays, ...options }) {
   let response;
   try {
-    response = await fetch(endpoint(path, params), { method, cache: "no-store", ...options });
+    const url = endpoint(path, params);
+    response = (method === "GET" && (await ahead(url))) || (await fetch(url, { method, cache: "no-store", ...options }));
+    options.signal?.throwIfAborted(); // what was asked for ahead knows no signal
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, { code: "unreachable", detail: strings.error.unreachable });

@@ -48,7 +48,7 @@ async def test_why_what_to_do_the_log_and_another_try(console: Console) -> None:
 @pytest.mark.parametrize("reason", list(FailureReason))
 def test_every_reason_has_its_words(reason: FailureReason) -> None:
     """In both files: what it is called, and what to do."""
-    from serve_apps.api.app import CONSOLE
+    from serve_apps.api.console import CONSOLE
 
     for name in ("strings.js", "strings-failure.js"):
         assert f"    {reason.value}: " in (CONSOLE / name).read_text(encoding="utf-8")

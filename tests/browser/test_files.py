@@ -74,9 +74,22 @@ def imports(entry: Path, pattern: re.Pattern[str]) -> set[Path]:
 
 def test_the_preload_list_is_the_graph_of_imports() -> None:
     """Without it the browser learns of each module only after the one that imports it."""
-    listed = re.findall(r'rel="modulepreload" href="([^"]+)"', (CONSOLE / "index.html").read_text())
+    page = (CONSOLE / "index.html").read_text()
+    listed = ["first.js", *re.findall(r'rel="modulepreload" href="([^"]+)"', page)]
+    assert '<script type="module" src="first.js" async>' in page
     assert len(listed) == len(set(listed))
     assert {CONSOLE / name for name in listed} == imports(CONSOLE / "app.js", IMPORT)
+
+
+@pytest.mark.parametrize(("view", "module"), [("jobs", "views/jobs.js"), ("job", "views/job.js")])
+def test_what_a_view_needs_is_asked_for_ahead(view: str, module: str) -> None:
+    _, _, modules = (CONSOLE / "first.js").read_text().partition("const MODULES")
+    found = re.search(rf"^  {view}: \[([^\]]*)\]", modules, re.MULTILINE)
+    assert found is not None
+    listed = re.findall(r'"([^"]+)"', found[1])
+    assert len(listed) == len(set(listed))
+    of_the_page = imports(CONSOLE / "app.js", IMPORT)
+    assert {CONSOLE / name for name in listed} == {CONSOLE / module, *imports(CONSOLE / module, IMPORT)} - of_the_page
 
 
 def test_every_module_is_used() -> None:

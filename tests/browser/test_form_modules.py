@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from playwright.async_api import Browser, Page
 
-from serve_apps.api.app import CONSOLE
+from serve_apps.api.console import CONSOLE
 from tests.browser.test_modules import ask
 from thornback.jobs.spec import SPECS, parse_spec
 

@@ -24,6 +24,9 @@ export function loadUplot() {
   return library;
 }
 
+// Whoever has this module is about to draw.
+loadUplot().catch(() => {});
+
 const FEW_POINTS = 2000; // any chart shows these as they are
 const WHEEL = 0.0015; // of the width, for each px of the wheel
 

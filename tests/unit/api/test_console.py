@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from serve_apps.api.console import ConsoleFiles
 from tests.fixtures.api import ApiPlatform
 from thornback.jobs.spec import parse_spec
 
@@ -26,6 +28,35 @@ async def test_files_are_small_on_the_wire_and_asked_for_again_by_their_tag(api:
     async with api.client() as client:
         script = await client.get("/store.js", headers={"Accept-Encoding": "gzip"})
     assert script.headers["content-encoding"] == "gzip"
+
+
+async def test_a_file_that_changes_is_read_again(api: ApiPlatform, tmp_path: Path) -> None:
+    script = tmp_path / "console" / "a.js"
+    script.parent.mkdir()
+    script.write_text("1")
+    app = api.app()
+    app.router.default = ConsoleFiles(script.parent)
+    async with api.client(app) as client:
+        first = await client.get("/a.js")
+        script.write_text("22" * 500)
+        second = await client.get("/a.js")
+        plain = await client.get("/a.js", headers={"Accept-Encoding": "identity"})
+        script.unlink()
+        gone = await client.get("/a.js")
+    assert (first.text, second.text, plain.text) == ("1", "22" * 500, "22" * 500)
+    assert first.headers["etag"] != second.headers["etag"]
+    assert "content-encoding" not in plain.headers
+    assert gone.status_code == 404
+
+
+async def test_only_what_other_sites_load_is_for_them(api: ApiPlatform) -> None:
+    async with api.client() as client:
+        for path in ("//embed/thornback-job.js", "/embed/thornback-job.js", "/embed/../dom.js", "/x/../dom.js"):
+            for _ in range(2):
+                answer = await client.get(f"http://127.0.0.1:8001{path}")
+                is_public = answer.headers.get("access-control-allow-origin") == "*"
+                assert is_public == ("thornback-job" in path), path
+                assert answer.status_code == 200
 
 
 async def test_no_page_of_the_framework_loads_scripts_from_elsewhere(api: ApiPlatform) -> None:
