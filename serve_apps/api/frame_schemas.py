@@ -39,7 +39,7 @@ class FrameSetOut(Wire):
 
     job_id: str
     revision: int = Field(description="To be sent back with changes.")
-    in_review: bool = Field(description="It waits for approval, and can be changed.")
+    in_review: bool = Field(description="It waits for approval, and can be changed where it is not sealed.")
     sealed: bool = Field(description="Approved, or made without a review: nothing changes any more.")
     created_at: datetime
     trigger_word: str

@@ -25,7 +25,7 @@ def full(job: JobState, frames: FrameSet, page: Sequence[FrameRecord], *, total:
     return FrameSetOut(
         job_id=job.id,
         revision=frames.revision,
-        in_review=in_review(job) and not frames.sealed,
+        in_review=in_review(job),  # also where an approval was cut off: it can be given again
         sealed=frames.sealed,
         created_at=frames.created_at,
         trigger_word=frames.trigger_word,

@@ -195,7 +195,8 @@ async def test_what_is_approved_is_closed_before_anybody_hears_of_it(
         409,
         "this dataset was approved; nothing in it changes any more",
     )
-    assert (await client.get(f"{JOBS}/{job.id}/dataset")).json()["kept"] == 2
+    shown = (await client.get(f"{JOBS}/{job.id}/dataset")).json()
+    assert (shown["kept"], shown["sealed"], shown["in_review"]) == (2, True, True)
     monkeypatch.setattr(api.recorder, "record", record)
     assert (await client.post(approve, json={"revision": 1})).status_code == 202
 
@@ -223,6 +224,7 @@ async def test_what_the_training_got(
     client: httpx2.AsyncClient, api: ApiPlatform, job: JobState, tmp_path: Path
 ) -> None:
     folder = folder_of(api, job)
+    assert (await client.post(f"{JOBS}/{job.id}/approve")).status_code == 202
     folder.seal()
     folder.pack(tmp_path / "zip")
     shown = (await client.get(f"{JOBS}/{job.id}/dataset")).json()

@@ -10,7 +10,7 @@ export function Review({ job, set }) {
   const work = useWork();
   if (set.conflict) return html`<${Conflict} set=${set} />`;
   if (!set.about.in_review) {
-    const isFresh = job.asked?.approve && !set.about.sealed && !isFinal(job);
+    const isFresh = job.asked?.approve && !set.about.zip && !isFinal(job);
     return isFresh && html`<p class="review" role="status">${text.approved}</p>`;
   }
   const approve = async () => {
