@@ -94,6 +94,25 @@ class Settings(BaseSettings):
             "only and has no public address; off: never, which other addresses than loopback refuse."
         ),
     ] = "auto"
+    oidc_issuer: Annotated[
+        str | None,
+        Field(description="An OpenID provider where people sign in, e.g. https://accounts.google.com; empty: none."),
+    ] = None
+    oidc_client_id: Annotated[str | None, Field(description="What the provider calls this server.")] = None
+    oidc_client_secret: Annotated[
+        str | None, Field(repr=False, description="What the provider knows this server by; empty: PKCE alone.")
+    ] = None
+    oidc_name: Annotated[str | None, Field(description="What the page calls it; empty: its host.")] = None
+    oidc_domains: Annotated[
+        list[str],
+        Field(
+            description='Whose verified e-mail addresses sign in by themselves, e.g. ["example.org"]; others only '
+            "where they have linked their account to a user."
+        ),
+    ] = []
+    oidc_role: Annotated[
+        Literal["viewer", "trainer", "admin"], Field(description="What those may who come for the first time.")
+    ] = "viewer"
     shared_jobs: Annotated[
         bool, Field(description="Whether everybody who is signed in may look at jobs that have no team.")
     ] = True
@@ -376,6 +395,13 @@ class Settings(BaseSettings):
         if self.access != "auto":
             return self.access == "on"
         return not self.is_loopback or not (self.public_url is None or is_loopback(_host_of(self.public_url)))
+
+    @property
+    def openid_name(self) -> str | None:
+        """What the page calls the OpenID provider, None where there is none."""
+        if not self.has_access_control or self.oidc_issuer is None or self.oidc_client_id is None:
+            return None
+        return self.oidc_name or _host_of(self.oidc_issuer)
 
     @property
     def is_loopback(self) -> bool:

@@ -35,6 +35,7 @@ from serve_apps.api.routes import (
     lora,
     metrics,
     models,
+    openid,
     providers,
     queue,
     quotas,
@@ -85,6 +86,7 @@ def create_app(
     app = _bare_app(context)
     made = (
         access,
+        openid,
         teams,
         audit,
         jobs,

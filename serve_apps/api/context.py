@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 
 from serve_apps.api.hub import Hub
 from serve_apps.api.log_index import LogIndexes
+from serve_apps.api.openid import OpenId
 from serve_apps.api.storage_usage import StorageUsage
 from serve_apps.api.tracking import Trackers, Tracking, no_trackers
 from thornback.access.throttle import Throttle
@@ -91,6 +92,11 @@ class ApiContext:
     def webhooks(self) -> WebhookReader:
         """Webhooks out and what they were told."""
         return WebhookReader(self.reader.engine)
+
+    @cached_property
+    def openid(self) -> OpenId:
+        """Where people sign in who have an account elsewhere. Raises SettingsError where none is set up."""
+        return OpenId(self.settings)
 
     @cached_property
     def ticket_secret(self) -> bytes:

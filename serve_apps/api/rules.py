@@ -45,6 +45,8 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/v1/session"): OPEN,
     ("POST", "/api/v1/session"): OPEN,
     ("DELETE", "/api/v1/session"): OPEN,
+    ("POST", "/api/v1/session/openid"): OPEN,
+    ("GET", "/api/v1/session/openid/callback"): OPEN,
     ("POST", "/api/v1/tickets"): READ,
     ("GET", "/api/v1/users"): ADMIN,
     ("POST", "/api/v1/users"): ADMIN,

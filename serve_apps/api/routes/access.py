@@ -57,6 +57,7 @@ class SessionOut(BaseModel):
     role: Role | None
     via: str | None = Field(description="open, key or session")
     teams: list[str] = Field(default=[], description="Whose jobs and models you see beside your own.")
+    openid: str | None = Field(default=None, description="The OpenID provider where people can sign in.")
 
 
 class TicketIn(_In):
@@ -152,6 +153,7 @@ async def get_session(context: Context, caller: Caller) -> SessionOut:
         role=principal.role if principal else None,
         via=principal.via if principal else None,
         teams=sorted(principal.teams) if principal else [],
+        openid=context.settings.openid_name,
     )
 
 
@@ -161,6 +163,13 @@ async def sign_in(context: Context, request: Request, response: Response, body: 
     if not context.settings.has_access_control:
         raise InvalidInput.field("body", "there is no access control here: nobody has to sign in")
     user = await _known(context, request, body)
+    return await begin_session(context, request, response, user, via="key" if body.api_key else "password")
+
+
+async def begin_session(
+    context: ApiContext, request: Request, response: Response, user: User, *, via: str
+) -> SessionOut:
+    """Let a browser be somebody from now on."""
     now, token = datetime.now(UTC), new_token(SESSION)
     length = timedelta(days=context.settings.session_days)
     opened = OpenSession(
@@ -169,7 +178,7 @@ async def sign_in(context: Context, request: Request, response: Response, body: 
         digest=token.digest,
         at=now,
         expires_at=now + length,
-        origin={"via": "key" if body.api_key else "password", "address": _address(request)},
+        origin={"via": via, "address": _address(request)},
     )
     await context.recorder.administer(opened)
     response.set_cookie(
@@ -307,9 +316,11 @@ async def _known(context: ApiContext, request: HTTPConnection, body: SignIn) -> 
     return user
 
 
-async def note_refusal(context: ApiContext, request: HTTPConnection, *, name: str, via: str) -> None:
+async def note_refusal(
+    context: ApiContext, request: HTTPConnection, *, name: str, via: str, why: str | None = None
+) -> None:
     """Write down that somebody was not let in."""
-    detail = {"via": via, "address": _address(request)}
+    detail = {"via": via, "address": _address(request)} | ({} if why is None else {"why": why})
     act = Act(actor=name, action="session.refused", target=name, at=datetime.now(UTC), detail=detail)
     await context.recorder.administer(act)
 
