@@ -162,7 +162,7 @@ class Admission:
             priority=job.priority,
             created_at=job.created_at or self._since,
             request=self._request(job, has_gpu=has_gpu),
-            not_before=self._care.rests_until.get(job.id),
+            not_before=self._care.rests_until_of(job.id),
             # It ran before, or was found to fit at least: after a restart of a cluster its nodes arrive one by
             # one, and a lost node may come back.
             fitted_before=attempt_of(job) > 1 or job.status is JobStatus.PENDING,

@@ -82,6 +82,12 @@ class Care:
         """When the wish to cancel a job was first seen here, None where there is none."""
         return self._cancel_seen_at.setdefault(job.id, self._now()) if job.cancel_requested else None
 
+    def rests_until_of(self, job_id: str) -> datetime | None:
+        """When a job whose submission was refused may be submitted again; None where it may at once."""
+        until = self.rests_until.get(job_id)
+        # a later one was written down before the clock was set back
+        return until if until is not None and until <= self._now() + timedelta(seconds=_LONGEST_REST_S) else None
+
     async def take(self, step: Step, job: JobState, seen: BackendState, backend: Backend, survey: Survey) -> None:
         """Carry out a step. Raises ThornbackError; the step is then due again."""
         match step:
@@ -127,7 +133,7 @@ class Care:
     async def stop(self, key: str, backend: Backend) -> None:
         """Ask a submission to end, and ask again where it does not."""
         asked = self._stopped_at.get(key)
-        if asked is None or self._now() >= asked + _STOP_AGAIN:
+        if asked is None or abs(self._now() - asked) >= _STOP_AGAIN:  # ahead of us where the clock was set back
             await backend.stop(key)
             self._stopped_at[key] = self._now()
 

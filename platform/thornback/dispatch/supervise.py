@@ -66,7 +66,7 @@ def next_step(
         if not seen.phase.is_alive:
             return Step.CANCEL
         patient = job.status is JobStatus.RUNNING and cancel_seen_at is not None
-        if patient and cancel_seen_at is not None and now < cancel_seen_at + timedelta(seconds=grace_s):
+        if patient and cancel_seen_at is not None and abs(now - cancel_seen_at) < timedelta(seconds=grace_s):
             return Step.LEAVE
         return Step.STOP
     if seen.phase.is_alive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -60,6 +61,8 @@ class Breaker:
             ProviderUnavailable: it is open, or another call is probing.
         """
         circuit = self._circuit = (await self._factory.get_breaker(self._provider)).context
+        if circuit.opened_at is not None and circuit.opened_at > time.time():
+            circuit._state.opened_at = time.time()  # the clock was set back, and it would stay open for as long
         if self._probing:
             raise self._refusal()
         try:

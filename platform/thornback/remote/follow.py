@@ -83,6 +83,8 @@ class Follower:
             # after a long silence of ours it may have ended long ago: nothing is given up unseen
             due = self._desk.now() if overdue is not None and not self._known.faults else self._due()
             wait_s = (due - self._desk.now()).total_seconds()
+            if wait_s > self._desk.pace.longest_s:
+                wait_s = 0.0  # the clock was set back since we looked last
             if wait_s > 0:
                 await self._book.news(self._number, within_s=wait_s)
             else:

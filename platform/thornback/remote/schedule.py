@@ -27,6 +27,7 @@ class Pace:
     lost_looks: int = 5  # so many answers "unknown" in a row, and the order is lost
     inbox_s: float = 1.0  # how often the inbox of webhooks is read for logs
     cancel_s: float = 120.0  # a provider that does not end an order so long after it was asked to is left alone
+    longest_s: float = 900.0  # nothing above makes a wait so long: the clock was set back
     fetch_s: float = 1800.0  # files that could not be fetched so long after the end are given up
 
 

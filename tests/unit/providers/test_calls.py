@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -174,6 +175,20 @@ async def test_five_faults_in_a_row_open_the_breaker(make: Callable[..., Calls])
     assert caught.value.details["retry_at"] == health.retry_at.isoformat()
     assert 0 < caught.value.details["retry_after_s"] <= 30
     assert "dropped" in str(health.last_error)
+
+
+async def test_a_clock_that_is_set_back_does_not_keep_the_breaker_open(
+    make: Callable[..., Calls], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, real = make(open_s=0.001), time.time
+    for _ in range(5):
+        with pytest.raises(AnswerLost):
+            await calls.order(Script(LOST))
+    monkeypatch.setattr("time.time", lambda: real() - 3600)
+    with pytest.raises(ProviderUnavailable):
+        await calls.order(Script())  # its pause begins anew
+    monkeypatch.setattr("time.time", lambda: real() - 3599)
+    assert await calls.order(Script()) == "done"
 
 
 async def test_what_the_provider_refuses_or_limits_opens_nothing(make: Callable[..., Calls]) -> None:
