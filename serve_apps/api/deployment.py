@@ -122,7 +122,7 @@ def _application(replica: type, args: Arguments) -> Application:
         max_ongoing_requests=settings.max_streams + REST_REQUESTS,
         ray_actor_options={"num_cpus": 0, "resources": dict(HEAD_NODE) if is_local else {}},
     )
-    return deployment(replica).bind(args.settings)
+    return deployment(replica).bind({"rate_replicas": args.num_replicas, **args.settings})
 
 
 def _prepare(overrides: Mapping[str, Any]) -> Settings:

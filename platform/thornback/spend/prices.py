@@ -10,6 +10,8 @@ from typing import Self
 from thornback.settings import Quota, Settings
 from thornback.spend.money import MS_PER_HOUR, micro
 
+MOST = 2**53  # of one amount: what clocks and runs say may be nonsense, and sums have to fit into 64 bits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
@@ -61,8 +63,8 @@ class Tariff:
         price = share.gpus * self.gpu_hour + share.cpus * self.cpu_hour
         parts = [f"{count:g} {name}" for count, name in ((share.gpus, "GPU"), (share.cpus, "CPU")) if count]
         return Amount(
-            micro_usd=micro(price * ran_h),
-            gpu_ms=round(share.gpus * ran_h * MS_PER_HOUR),
+            micro_usd=min(micro(price * ran_h), MOST),
+            gpu_ms=min(round(share.gpus * ran_h * MS_PER_HOUR), MOST),
             basis=f"{ran_h:.3g} h of {' and '.join(parts) or 'nothing'} at {price:g} USD an hour",
         )
 

@@ -21,6 +21,7 @@ from thornback.store.durations import read_own_runs
 
 # Past runs that are looked at for the pace of a new one.
 _HISTORY = 50
+_MOST = 1e9  # workers, dollars or images
 # Stands for a dataset that does not exist yet; a price does not depend on it.
 _LATER = "https://dataset.invalid/images.zip"
 
@@ -64,7 +65,11 @@ def _own(spec: ConvNextSpec | LoraSpec, tariff: Tariff, connection: sa.Connectio
     )
     if not share.gpus and not tariff.cpu_hour:
         return Amount(basis="CPUs cost nothing here")
-    found = expected(config, read_own_runs(connection, spec.kind, spec.backend, limit=_HISTORY))
+    history = read_own_runs(connection, spec.kind, spec.backend, limit=_HISTORY)
+    try:
+        found = expected(config, history)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        found = None  # configurations of past versions are not validated again
     return tariff.set_aside(share, None if found is None else found.seconds)
 
 
@@ -116,4 +121,4 @@ def _number(value: object) -> float | None:
     """What a run says of itself may be anything."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 <= value < 1e9 else None
+    return float(value) if 0 <= value < _MOST else None

@@ -181,6 +181,28 @@ def test_a_run_that_found_no_gpu_did_not_use_one(store: Store) -> None:
     assert total(store) == 0
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"workers": 9e8, "device": "H200"},
+        {"workers": "many", "device": ["cpu"]},
+        {"workers": -1},
+        {"workers": True, "device": ""},
+    ],
+)
+def test_nonsense_of_a_run_stops_no_commit(store: Store, facts: Mapping[str, Any]) -> None:
+    writer = writer_of(store, gpu_hour=1e6, cpu_hour=1e6, user=Quota(gpu_hours=1e9))
+    job = create(writer, spec(config={"accelerator": "gpu"})).job
+    writer.commit([EventFactory(job.id).started(RUN, at=NOW.replace(year=1980)), told(job.id, **facts)])
+    writer.commit([ended(job.id)])
+    assert store.reader.job(job.id).state.final is not None
+    assert total(store) > 0
+    for value in ("free", -3, None, float("inf"), 1e300):
+        order_id = create(writer, order(), user="bob").job.id
+        writer.commit([told(order_id, cost_usd=value), ended(order_id)])
+    assert total(store, "bob") == 5 * round(price_of() * 1_000_000)
+
+
 def test_deleting_does_not_give_back_what_was_spent(store: Store) -> None:
     writer = writer_of(store)
     done, waiting = create(writer, order()).job, create(writer, order()).job
