@@ -38,6 +38,7 @@ class Storm:
     verdict: Verdict
     killed: dict[str, int]
     repeats: int
+    slowest_recovery_s: float
     seconds: float
 
     def report(self) -> dict[str, Any]:
@@ -47,6 +48,7 @@ class Storm:
             **counts,
             "faults": sum(self.killed.values()),
             "killed": self.killed,
+            "slowest_recovery_s": round(self.slowest_recovery_s, 1),
             "calls_repeated_by_clients": self.repeats,
             "seconds": round(self.seconds),
             "findings": self.verdict.findings,
@@ -82,7 +84,13 @@ async def storm(world: World, jobs: Sequence[Planned], *, seed: int) -> Storm:
         deliveries=world.simulator.deliveries,
     )
     verdict.not_free += await _not_free(world)
-    return Storm(verdict=verdict, killed=dict(killer.killed), repeats=users.repeats, seconds=time.monotonic() - began)
+    return Storm(
+        verdict=verdict,
+        killed=dict(killer.killed),
+        repeats=users.repeats,
+        slowest_recovery_s=max(killer.recoveries_s, default=0.0),
+        seconds=time.monotonic() - began,
+    )
 
 
 async def _live(users: Users, jobs: Sequence[Planned]) -> None:

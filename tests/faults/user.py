@@ -15,7 +15,7 @@ from tests.faults.plan import Fate, Planned
 
 JOBS = "/api/v1/training/jobs"
 _AGAIN_S = 0.3
-_GIVE_UP_S = 180.0
+_GIVE_UP_S = 600.0
 _TEMPORARY = (404, 500, 502, 503, 504)  # Serve's proxy knows no route for the moment after it was started anew
 
 

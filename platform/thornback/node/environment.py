@@ -25,6 +25,8 @@ _DEFAULTS: Mapping[str, str] = {
     "RAY_SERVE_LOG_TO_STDERR": "0",
     # Serve starts a proxy that died anew after the third look that missed it: 27 s with Ray's own 10 s between looks.
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",
+    # On a busy machine a proxy needs longer than Ray's own 5 s to start, and is killed for it three times over.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
     # Ray's coming default: leave CUDA_VISIBLE_DEVICES alone for tasks without GPUs.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
