@@ -107,10 +107,15 @@ class Guard:
             return "cross_origin", "another site's page asked for this"
         if _without_default_port(origin) in self._origins:
             return None
-        own = {host, headers.get("x-forwarded-host", "").lower(), self._public_host}
-        if _without_default_port(origin) in {_strip_port(origin, name) for name in own if name}:
+        if is_own(origin, headers, self._public_host):
             return None
         return "cross_origin", f"a page of {origin} asked for this; only pages of this server may"
+
+
+def is_own(origin: str, headers: Mapping[str, str], public_host: str | None) -> bool:
+    """True for the origin of this server's own pages, by whatever name they were asked for."""
+    own = {headers.get("host", "").lower(), headers.get("x-forwarded-host", "").lower(), public_host}
+    return _without_default_port(origin) in {_strip_port(origin, name) for name in own if name}
 
 
 def _has_ticket(scope: Scope) -> bool:

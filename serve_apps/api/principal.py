@@ -11,7 +11,9 @@ from fastapi import Depends, WebSocketException
 from starlette.requests import HTTPConnection
 
 from serve_apps.api.context import ApiContext, get_context
+from serve_apps.api.guard import SAFE_METHODS, is_own
 from serve_apps.api.rules import Rule, rule_of
+from serve_apps.api.urls import parse_base
 from thornback.access.changes import KeyUsed, User
 from thornback.access.roles import Role
 from thornback.access.sight import Sight
@@ -106,11 +108,26 @@ async def _authenticate(context: ApiContext, connection: HTTPConnection, rule: R
     token = read_token(cookie) if cookie else None
     if token is None or token.kind != SESSION:
         return None
+    if not _is_own_page(context, connection):
+        raise Forbidden("a session is for the pages of this server; pages of other sites send an API key or a ticket")
     principal = await _by_session(context, token)
     # A cookie that has ended is like none: what is open to all stays open.
     if principal is None and rule.role is not None:
         raise NotSignedIn("the session has ended; sign in again")
     return principal
+
+
+def _is_own_page(context: ApiContext, connection: HTTPConnection) -> bool:
+    """False where a page of another site, even an allowed one, would act with the cookie of this one.
+
+    A browser names the origin with everything that is more than a look, and with every socket. What comes without one
+    is a program's; that a browser left out `Sec-Fetch-Site` too and sent a cookie marked SameSite is not to be had.
+    """
+    origin = connection.headers.get("origin")
+    if origin is None or (connection.scope["type"] == "http" and connection.scope["method"] in SAFE_METHODS):
+        return True
+    public = context.settings.public_url
+    return is_own(origin, connection.headers, parse_base(public).host.lower() if public else None)
 
 
 async def _check(context: ApiContext, principal: Principal | None, rule: Rule, parameters: Mapping[str, Any]) -> None:
