@@ -10,12 +10,13 @@ from datetime import timedelta
 import pytest
 
 from tests.contracts.metrics.conftest import FIRST, NOW, SECOND, created, follow, new_job, now, rows
-from thornback.errors import IdempotencyConflict, InvalidInput, JobNotFound
+from thornback.errors import IdempotencyConflict, InvalidInput, JobNotFound, QuotaExceeded
 from thornback.jobs.events import EventFactory, EventKind
 from thornback.jobs.status import FailureReason, JobStatus
 from thornback.metrics.local import LocalRecorder
 from thornback.metrics.port import Page, QueuePlace, Recorder, Speaker
 from thornback.settings import Settings
+from thornback.spend.quotas import Holder, Limited, SetQuota
 from thornback.store.read import StoreReader
 
 
@@ -58,6 +59,20 @@ async def test_the_winner_of_a_key_is_new_again_when_its_call_is_repeated(record
     new = new_job(idempotency_key=uuid.uuid4().hex, request_hash="a")
     assert (await recorder.create(new)).is_new
     assert (await recorder.create(new)).is_new
+
+
+async def test_a_job_beyond_a_quota_is_refused_and_no_subscriber_notices(recorder: Recorder) -> None:
+    user = uuid.uuid4().hex
+    quota = SetQuota(holder=Holder("user", user), limits={"jobs": 1}, note="", by="root", at=NOW)
+    assert await recorder.administer(quota)
+    start = await now(recorder)
+    made = await recorder.create(new_job(user=user))
+    assert [(level.what, level.used, level.limit) for level in made.nearly_used] == [(Limited.JOBS, 1, 1)]
+    with pytest.raises(QuotaExceeded) as refused:
+        await recorder.create(new_job(user=user))
+    assert (refused.value.details["quota"], refused.value.details["used"]) == ("jobs", 1)
+    kinds = [event.kind for event in await follow(recorder, start, 2, job_id=made.job.id)]
+    assert kinds == [EventKind.CREATED, EventKind.ALERT]
 
 
 async def test_record_answers_after_the_commit_and_drops_repeats(recorder: Recorder, reader: StoreReader) -> None:
