@@ -78,6 +78,7 @@ class Courier:
         self._told: dict[str, Standing] = {}  # that are to be committed
         self._notices: list[NewMessage] = []
         self._wake, self._has_results = asyncio.Event(), asyncio.Event()
+        self._is_settling = False
         self._look = True  # at all webhooks, and not only at those that had more than a page
         self._looked_at = 0.0
         self._more: set[str] = set()
@@ -87,6 +88,11 @@ class Courier:
     def running(self) -> int:
         """Attempts on their way."""
         return self._lanes.running
+
+    @property
+    def _is_working(self) -> bool:
+        """True while attempts are on their way or their results are not committed."""
+        return self.running > 0 or self._is_settling or self._has_results.is_set()
 
     def wake(self) -> None:
         """There is something new in the outbox: look soon."""
@@ -104,8 +110,8 @@ class Courier:
                     log.warning("cannot look for what is due now", reason=error.message)
                     await asyncio.sleep(_RETRY_S)
                 else:
-                    await self._clock.rest(self._wake, until, busy=bool(self._busy))
-                    self._look |= time.monotonic() - self._looked_at >= TICK_S or not self._busy
+                    await self._clock.rest(self._wake, until, busy=self._is_working)
+                    self._look |= time.monotonic() - self._looked_at >= TICK_S or not self._is_working
                 if settling.done():
                     settling.result()  # it never ends but by a fault
         finally:
@@ -255,6 +261,7 @@ class Courier:
         while True:
             await self._has_results.wait()
             self._has_results.clear()
+            self._is_settling = True
             settled, told, notices = self._results, self._told, self._notices
             self._results, self._told, self._notices = [], {}, []
             change = Settle(settled=tuple(settled), standings=tuple(told.values()), notices=tuple(notices))
@@ -266,12 +273,13 @@ class Courier:
                     log.warning("cannot keep what was sent now", reason=error.message)
                     await asyncio.sleep(_RETRY_S)
             self._busy.difference_update(one.message_id for one in settled)
+            self._is_settling = False
             self._wake.set()
 
     async def _next(self) -> datetime | None:
-        """When the first message that nobody is busy with is due, or progress."""
+        """When the first message may be sent, or progress; None where that depends on what is on its way."""
         now = self._clock.now()
-        if self._busy:
+        if self._is_working:
             return None
         found = await asyncio.to_thread(self._reader.next_due)
         holds = {id: standing.held_until for id, standing in self._standing.items()}
