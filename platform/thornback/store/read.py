@@ -114,7 +114,7 @@ class StoreReader:
         """Jobs that wait to be started, of all backends, by their place; those without one yet come last."""
         with self._snapshot() as connection:
             rows = [_job_row(row) for row in connection.execute(waiting_jobs(_JOB_ROW, _bounded(limit)))]
-        return [row for row in rows if row.state.mark.phase < PHASE_SCHEDULED]
+        return [row for row in rows if row.state.mark.phase < PHASE_SCHEDULED and not row.state.is_parked]
 
     def parts(self, job_id: str) -> list[JobState]:
         """The jobs that are parts of this one, oldest first; none for an unknown job."""

@@ -50,7 +50,7 @@ async def test_it_waits_visibly_and_nothing_of_it_runs(world: World) -> None:
         await world.tick(seconds=3600)
     job = world.job(job_id)
     assert (job.status, job.waits_for, job.stage) == (JobStatus.PENDING, REVIEW.value, REVIEW.value)
-    assert world.place(job_id) is None  # it stands in no line
+    assert (world.place(job_id), world.reader.queue()) == (None, [])  # it stands in no line
     assert [one.id for one in world.backend.records.values() if one.state.phase.is_alive] == []
     assert world.kinds(job_id) == ["created", "scheduled", "started", "stage", "parked"]
 
