@@ -71,8 +71,7 @@ class ZipFiles:
         """See Files."""
         try:
             # More than the table of contents says is never unpacked, and `check_names` has read that.
-            with self._archive.open(name) as member:
-                content = member.read(MAX_FILE_BYTES + 1)
+            content = image_zip.unpack(self._archive, name, most=MAX_FILE_BYTES)
         except KeyError:
             raise DataError(f"the ZIP has no member {name}") from None
         except image_zip.BROKEN as error:

@@ -10,11 +10,11 @@ from typing import Any
 
 from thornback.artifacts.files import Location
 
-MAX_BYTES = 512 << 20  # of the file, and of a Parquet file when it is unpacked
-MAX_ROWS = 5_000_000
+MAX_BYTES = 256 << 20  # of the file, and of a Parquet file when it is unpacked
+MAX_ROWS = 1_000_000
 COLUMNS = ("path", "label", "snr_db", "approved", "split", "start", "duration")
 
-_BATCH_ROWS = 1000
+_BATCH_ROWS = 200
 
 Row = Mapping[str, Any]
 Table = tuple[set[str], Iterable[Row]]
@@ -25,7 +25,7 @@ BROKEN = (ValueError, OSError, csv.Error, RecursionError, OverflowError, MemoryE
 
 def read_csv(place: Location) -> Table:
     """The names of the columns, and the rows. Raises what stands in BROKEN."""
-    reader = csv.DictReader(io.StringIO(_content(place).decode("utf-8-sig")))
+    reader = csv.DictReader(io.TextIOWrapper(io.BytesIO(_content(place)), encoding="utf-8-sig", newline=""))
     rows: list[Row] = []
     for row in reader:
         rows.append(row)
@@ -51,6 +51,7 @@ def read_jsonl(place: Location) -> Table:
 
 def read_parquet(place: Location) -> Table:
     """See read_csv."""
+    import pyarrow as pa
     import pyarrow.parquet as pq  # 0.1 s that only this format needs
 
     with place.fs.open_input_file(place.path) as file:
@@ -61,10 +62,15 @@ def read_parquet(place: Location) -> Table:
         taken = 0
         # Piece by piece: a file of kilobytes can unpack to terabytes, and only the unpacked bytes tell.
         for batch in table.iter_batches(_BATCH_ROWS, columns=[name for name in COLUMNS if name in columns]):
-            taken += batch.nbytes
+            # A column may name each text once and refer to it: only written out does it tell its size.
+            plain = [
+                column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+                for column in batch.columns
+            ]
+            taken += sum(column.nbytes for column in plain)
             if taken > MAX_BYTES:
                 raise ValueError(f"unpacked, it has more than {MAX_BYTES} bytes")
-            rows += batch.to_pylist()
+            rows += pa.RecordBatch.from_arrays(plain, names=batch.schema.names).to_pylist()
             _check_count(len(rows))
     return columns, rows
 

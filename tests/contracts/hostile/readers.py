@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -147,11 +148,9 @@ def _read_webhook(path: Path) -> None:
         "x-fal-webhook-timestamp": text[80:100] or "1",
         "x-fal-webhook-signature": text,
     }
-    for envelope in (lambda: replicate_envelope(replicate, content), lambda: fal_envelope(fal, content)):
-        try:
-            check_age(envelope(), now=1.0, tolerance_s=300.0)
-        except ThornbackError:
-            continue
+    for envelope, headers in ((replicate_envelope, replicate), (fal_envelope, fal)):
+        with suppress(ThornbackError):
+            check_age(envelope(headers, content), now=1.0, tolerance_s=300.0)
 
 
 def _read_words(path: Path) -> None:
