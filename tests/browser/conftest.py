@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import pytest_asyncio
@@ -31,6 +32,18 @@ CHROMIUM_FLAGS = (
 )
 # How long the page may take to show something. Generous: machines that run tests are busy.
 PATIENCE_MS = 20_000
+
+Answer = TypeVar("Answer")
+
+
+async def becomes(ask: Callable[[], Awaitable[Answer]], wanted: Answer) -> None:
+    """Wait until a page answers so: what `expect` is for where it has no word for it."""
+    found = await ask()
+    give_up = asyncio.get_running_loop().time() + PATIENCE_MS / 1000
+    while found != wanted and asyncio.get_running_loop().time() < give_up:
+        await asyncio.sleep(0.02)
+        found = await ask()
+    assert found == wanted
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,7 +20,10 @@ from thornback.jobs.queue import PauseQueue, ResumeQueue
 from thornback.metrics.port import Delivery, QueuePlace
 from thornback.store.access import AccessReader
 
-PARTS = ("queue", "users", "keys", "providers", "letters", "storage", "system", "alerts")
+PARTS = (
+    *("queue", "users", "teams", "keys", "quotas", "providers", "hooks", "letters"),
+    *("storage", "audit", "system", "alerts"),
+)
 PASSWORD = "correct horse battery"
 
 
@@ -181,7 +184,7 @@ async def fair(page: Page, width: int) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 async def test_every_part_is_for_everyone(console: Console, scheme: Any) -> None:
     await three(console.api)
     await console.api.recorder.administer(AddUser(name="root", role=Role.ADMIN, password_hash=None, at=now()))

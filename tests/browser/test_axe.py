@@ -30,7 +30,7 @@ VIEWS = {
 }
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), pytest.param("dark", 1280, marks=pytest.mark.slow)])
 async def test_every_view(console: Console, tmp_path: Path, scheme: Any, width: int) -> None:
     await versions(console, tmp_path)
     jobs = [await console.api.create(name, epochs=4) for name in ("one", "two")]

@@ -85,7 +85,7 @@ async def test_a_clip_that_cannot_be_had_says_so(console: Console, tmp_path: Pat
     await expect(page.locator(".example").first.get_by_role("alert")).to_have_text("This browser could not play it.")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 async def test_they_are_for_everyone(console: Console, tmp_path: Path, scheme: Any) -> None:
     job = await heard_job(console, tmp_path)
     page = await console.open(f"#/jobs/{job.id}", width=390, height=844, color_scheme=scheme)

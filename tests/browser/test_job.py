@@ -6,9 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, expect
 
-from tests.browser.conftest import Console
+from tests.browser.conftest import Console, becomes
 from tests.fixtures.api import FIRST, Reports, eventually, now
 from thornback.jobs.events import EventFactory
 from thornback.jobs.state import JobState
@@ -38,10 +38,6 @@ async def at_start(log: Locator) -> bool:
     return bool(await log.evaluate("(log) => log.scrollTop === 0"))
 
 
-async def epochs_of_table(page: Page) -> list[str]:
-    return await page.locator(".table tbody th").all_text_contents()
-
-
 async def test_curves_grow_as_values_arrive(console: Console) -> None:
     job, run = await running_job(console)
     page = await console.open(f"#/jobs/{job.id}")
@@ -51,13 +47,17 @@ async def test_curves_grow_as_values_arrive(console: Console) -> None:
     loss = page.locator(".chart", has_text="Loss").first
     await expect(loss.get_by_role("img")).to_have_attribute("aria-label", "Loss. Newest: train 0.25, val 0.375.")
     await expect(loss.locator("canvas")).to_be_visible()
-    assert await loss.locator("canvas").evaluate(INKED_PIXELS) > 1000
+
+    async def is_drawn() -> bool:
+        return bool(await loss.locator("canvas").evaluate(INKED_PIXELS) > 1000)
+
+    await becomes(is_drawn, True)
 
     await page.get_by_text("Values as a table").click()
     await expect(page.locator(".table tbody tr")).to_have_count(4)
     await console.api.record(run.epoch(5, train_loss=0.2, val_loss=0.3, val_accuracy=0.5, macro_f1=0.25))
     await expect(page.locator(".table tbody tr")).to_have_count(5)
-    assert await epochs_of_table(page) == ["5", "4", "3", "2", "1"]
+    await expect(page.locator(".table tbody th")).to_have_text(["5", "4", "3", "2", "1"])
     await expect(loss.locator(".legend")).to_contain_text("val 0.3")
     await expect(page.locator(".chart", has_text="Accuracy").locator(".legend")).to_contain_text("macro F1 25.0 %")
     assert await page.evaluate("window.sameDocument") is True

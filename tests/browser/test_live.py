@@ -7,7 +7,7 @@ import time
 
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import Console
+from tests.browser.conftest import Console, becomes
 from tests.fixtures.api import FIRST, Reports, eventually, now
 from thornback.jobs.events import EventFactory
 
@@ -58,7 +58,7 @@ async def test_a_restarted_server_is_noticed_and_nothing_is_missed_or_doubled(co
 
     await page.get_by_role("button", name="more epochs").click()
     await expect(page.locator(".table tbody th")).to_have_text([str(number) for number in range(31, 0, -1)])
-    assert await lines_of(page) == [f"line {number}" for number in range(1, 32)]
+    await becomes(lambda: lines_of(page), [f"line {number}" for number in range(1, 32)])
     assert await page.evaluate("window.sameDocument") is True
 
 

@@ -67,7 +67,7 @@ async def test_a_phone_never_scrolls_sideways(console: Console) -> None:
     assert widths == dict.fromkeys(paths, 390)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 async def test_axe_finds_nothing_serious(console: Console, theme: Any) -> None:
     paths = await populate(console)
     axe = AXE.read_text()

@@ -42,18 +42,13 @@ async def test_from_the_list_to_a_version_and_back_to_its_video(console: Console
 
     chain = page.locator(".chain-link")
     await expect(chain).to_have_count(4)
-    assert [await link.locator("b").text_content() for link in await chain.all()] == [
-        "v2",
-        "Fox",
-        "8 frames",
-        "https://example.com/fox.mp4",
-    ]
+    await expect(chain.locator("b")).to_have_text(["v2", "Fox", "8 frames", "https://example.com/fox.mp4"])
     await expect(chain.nth(2)).to_contain_text("4 dropped")
     await expect(chain.locator("img")).to_have_count(8)
     await expect(chain.locator("img").first).to_have_js_property("naturalWidth", 320)
     await page.get_by_role("listitem", name="v1").get_by_role("button", name="Where it comes from").click()
     await expect(chain.first.locator("b")).to_have_text("v1")
-    assert (await chain.nth(1).get_by_role("link", name="Fox").get_attribute("href")) == f"#/jobs/{first.id}"
+    await expect(chain.nth(1).get_by_role("link", name="Fox")).to_have_attribute("href", f"#/jobs/{first.id}")
     assert page.url.endswith("#/models/fox?v=1")
 
     rows = page.locator(".differences tbody tr")
@@ -127,7 +122,7 @@ async def test_a_model_that_is_not_there(console: Console) -> None:
     await expect(page.get_by_role("heading", name="There is no such model")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 async def test_models_are_for_everyone(console: Console, tmp_path: Path, scheme: Any) -> None:
     await versions(console, tmp_path)
     page = await console.open("#/models", width=390, height=844, color_scheme=scheme)

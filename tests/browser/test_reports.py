@@ -84,7 +84,7 @@ async def test_usage_says_what_is_not_known(console: Console) -> None:
     await expect(tiles.nth(0)).to_contain_text("$3.50")  # by itself
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 async def test_reports_are_for_everyone(console: Console, scheme: Any) -> None:
     await history(console.api)
     page = await console.open("#/analytics", width=390, height=844, color_scheme=scheme)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PIL import Image
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from tests.browser.conftest import Console
 from tests.fixtures.api import FIRST, Reports, now
@@ -39,18 +39,14 @@ async def running_lora(console: Console) -> Reports:
     return run
 
 
-async def captions(page: Page) -> list[str]:
-    return await page.locator(".sample-step").all_text_contents()
-
-
 async def test_samples_stand_beside_the_loss_the_newest_step_first(console: Console) -> None:
     run = await running_lora(console)
     page = await console.open(f"#/jobs/{run.job_id}")
     await expect(page.locator(".samples")).to_contain_text("The first pictures appear here.")
     await console.api.record(sample(console, run, 50, 1), sample(console, run, 50, 0), sample(console, run, 1000, 0))
     await expect(page.locator(".sample")).to_have_count(3)
-    assert await captions(page) == ["Step 1,000", "Step 50", "Step 50"]
-    assert await page.locator(".sample-prompt").last.text_content() == "FOX in a boat"
+    await expect(page.locator(".sample-step")).to_have_text(["Step 1,000", "Step 50", "Step 50"])
+    await expect(page.locator(".sample-prompt").last).to_have_text("FOX in a boat")
     newest = page.locator(".sample img").first
     await expect(newest).to_have_js_property("naturalWidth", 64)
     assert await newest.get_attribute("loading") == "lazy"

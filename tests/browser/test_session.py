@@ -211,7 +211,7 @@ async def test_a_key_is_shown_once_works_and_is_revoked(console: Console) -> Non
     assert await status() == 401
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 async def test_these_views_are_for_everyone(console: Console, scheme: Any) -> None:
     await guarded(console)
     page = await console.open("#/keys", width=390, height=844, color_scheme=scheme)

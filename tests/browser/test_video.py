@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from tests.browser.conftest import Console
+from tests.browser.conftest import Console, becomes
 from tests.browser.test_admin import fair
 from tests.browser.test_looks import AXE
 from tests.browser.video_jobs import folder_of, pipeline, stage, with_training, with_version, write_dataset
@@ -48,10 +48,10 @@ async def test_the_steps_move_with_the_job(console: Console) -> None:
     page = await console.open(f"#/jobs/{job.id}")
     await expect(page.locator(".step")).to_have_count(8)  # no review in it
     await expect(page.locator(".frames")).to_contain_text("appear here as soon as")
-    assert await states(page) == ["now", *["todo"] * 7]
+    await becomes(lambda: states(page), ["now", *["todo"] * 7])
     await console.api.record(stage(job, VideoStage.FRAMES), Reports(job.id).progress(27.5, epoch=0, of=0))
     await expect(page.locator(".step-now")).to_contain_text("Choose frames")
-    assert await states(page) == ["done", "done", "now", *["todo"] * 5]
+    await becomes(lambda: states(page), ["done", "done", "now", *["todo"] * 5])
     done = await page.locator(".step-now .step-bar").evaluate("bar => bar.style.getPropertyValue('--done')")
     assert done == "50%"
     await console.api.record(Reports(job.id).cancelled())
@@ -243,7 +243,7 @@ async def test_a_thousand_frames(console: Console, tmp_path: Path) -> None:
     await eventually(lambda: stored(console, job, 999).captioned_by == "template" or not stored(console, job, 999).kept)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 async def test_jobs_from_videos_are_for_everyone(console: Console, tmp_path: Path, scheme: Any) -> None:
     job = await in_review(console, tmp_path)
     page = await console.open(f"#/jobs/{job.id}", color_scheme=scheme, reduced_motion="reduce")
