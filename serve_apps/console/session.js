@@ -31,13 +31,20 @@ export class Session extends Emitter {
   /** The server no longer knows who asks. */
   lost() {
     this.live.halt();
-    if (this.who?.user !== null) this.#become({ access_control: true, user: null, role: null, via: null });
+    const openid = this.who?.openid; // undefined: nobody has asked yet
+    if (this.who?.user !== null) this.#become({ access_control: true, user: null, role: null, via: null, openid });
   }
 
   /** `{name, password}` or `{api_key}`. Throws ApiError: 401 where they are wrong, 429 after too many tries. */
   async signIn(credentials) {
     this.#become(await request("POST", PATH, { body: JSON.stringify(credentials) }));
     this.live.resume();
+  }
+
+  /** Sign in at the OpenID provider: this page is left, and `back`, a place of it, is where it goes on. Throws ApiError. */
+  async leaveToSignIn(back) {
+    const { url } = await request("POST", `${PATH}/openid`, { body: JSON.stringify({ back }) });
+    location.assign(url);
   }
 
   /** End the session of this browser. Throws ApiError. */

@@ -28,6 +28,9 @@ export const signIn = {
   done: (user) => `You are signed in as ${user}`,
   goOn: "Go on",
   missing: "Fill this in.",
+  elsewhere: (name) => `Sign in with ${name}`,
+  leaving: "On the way…",
+  or: "or",
 };
 
 export const keys = {

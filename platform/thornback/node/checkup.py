@@ -1,4 +1,4 @@
-"""All checks in the order in which one mends things, and those of Ray's switches, database and storage."""
+"""All checks in the order in which one mends things, and those of exposure, database and storage."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from thornback.errors import SettingsError, ThornbackError
 from thornback.net.rules import AddressRules
 from thornback.net.s3 import has_key
 from thornback.node.checks import Check, check_disk, check_limits, check_memory, check_ports, error, ok, warning
+from thornback.node.checks_ray import check_ray
 from thornback.node.checks_software import check_gpu, check_versions
 from thornback.settings import Settings
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def run_checks(settings: Settings, *, environ: Mapping[str, str] | None = None) -> list[Check]:
@@ -39,25 +38,6 @@ def run_checks(settings: Settings, *, environ: Mapping[str, str] | None = None) 
             checks += look()
         except OSError as problem:
             checks.append(error(name, f"cannot be looked at: {problem}", "see the message"))
-    return checks
-
-
-def check_ray(settings: Settings, env: Mapping[str, str]) -> list[Check]:
-    """Who may use our Ray: token authentication and the address of the dashboard."""
-    checks = []
-    if env.get("RAY_AUTH_MODE", "token").lower() == "token":
-        checks.append(ok("ray authentication", "token"))
-    else:
-        found = f"RAY_AUTH_MODE is {env['RAY_AUTH_MODE']}: whoever reaches Ray's ports can run code here"
-        checks.append(warning("ray authentication", found, "unset RAY_AUTH_MODE; Ray then makes a token in ~/.ray"))
-    if settings.dashboard_host in _LOOPBACK:
-        checks.append(ok("ray dashboard", f"on {settings.dashboard_host} only"))
-    else:
-        found = f"on {settings.dashboard_host}: others on the network can start jobs through it"
-        checks.append(warning("ray dashboard", found, "unset THORNBACK_DASHBOARD_HOST and use an SSH tunnel"))
-    if settings.ray_address is None and env.get("RAY_ADDRESS"):
-        found = f"RAY_ADDRESS is {env['RAY_ADDRESS']}; a node on this machine does not use it"
-        checks.append(warning("ray address", found, "to use that cluster: THORNBACK_RAY_ADDRESS or --ray-address"))
     return checks
 
 

@@ -190,7 +190,14 @@ async def begin_session(
         secure=is_over_tls(request, context.settings),
         path="/",
     )
-    return SessionOut(access_control=True, user=user.name, role=user.role, via="session", teams=list(user.teams))
+    return SessionOut(
+        access_control=True,
+        user=user.name,
+        role=user.role,
+        via="session",
+        teams=list(user.teams),
+        openid=context.settings.openid_name,
+    )
 
 
 @router.delete("/session", status_code=204, summary="Sign out")

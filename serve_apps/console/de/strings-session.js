@@ -27,6 +27,9 @@ export const signIn = {
   done: (user) => `Du bist als ${user} angemeldet`,
   goOn: "Weiter",
   missing: "Bitte ausfüllen.",
+  elsewhere: (name) => `Anmelden mit ${name}`,
+  leaving: "Einen Moment…",
+  or: "oder",
 };
 
 export const keys = {

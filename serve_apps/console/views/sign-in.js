@@ -15,7 +15,7 @@ export function SignInView({ app, params }) {
   const back = placeOf(params.get("back")) ?? (starts ? "#/new" : "#/");
   useEffect(() => {
     document.title = text.title;
-    const known = session.who ? Promise.resolve() : session.load();
+    const known = session.who?.openid !== undefined ? Promise.resolve() : session.load();
     // The form is there whatever the answer; and the page is live from here on, for whoever may read.
     known.catch(() => {}).finally(() => app.store.onAnswer(null));
   }, [session]);
@@ -24,6 +24,7 @@ export function SignInView({ app, params }) {
   return html`<section class="panel sign-in" aria-labelledby="sign-in">
     <h1 id="sign-in">${text.heading}</h1>
     ${starts ? html`<p class="muted">${text.start}</p>` : params.get("back") && html`<p class="muted">${text.ended}</p>`}
+    ${session.who?.openid && html`<${Elsewhere} session=${session} back=${back} problem=${params.get("problem")} />`}
     <${Form} session=${session} onDone=${() => go(back, { replace: true })} />
   </section>`;
 }
@@ -34,6 +35,27 @@ const placeOf = (back) => (back?.startsWith("#/") && !back.startsWith("#/sign-in
 function Notice({ heading, note, href }) {
   return html`<section class="notice"><h1>${heading}</h1>
     ${note && html`<p class="muted">${note}</p>`}<a class="button" href=${href}>${text.goOn}</a></section>`;
+}
+
+/** The way over the OpenID provider; the form that was filled in is there when it leads back. */
+function Elsewhere({ session, back, problem: told }) {
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState(told);
+  const leave = async () => {
+    setBusy(true);
+    setProblem(null);
+    try {
+      await session.leaveToSignIn(back);
+    } catch (error) {
+      setBusy(false);
+      setProblem(error.message);
+    }
+  };
+  return html`<div class="sign-in-elsewhere">
+    <button type="button" class="button" disabled=${busy} onClick=${leave}>${busy ? text.leaving : text.elsewhere(session.who.openid)}</button>
+    ${problem && html`<p class="inline-error" role="alert">${problem}</p>`}
+    <p class="muted">${text.or}</p>
+  </div>`;
 }
 
 function Form({ session, onDone }) {

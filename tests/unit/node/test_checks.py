@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections import namedtuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from thornback.errors import SettingsError
-from thornback.node import checks, checks_software, checkup
+from thornback.node import checks, checks_ray, checks_software, checkup
 from thornback.node.checks import GIB, Level
+from thornback.node.checks_ray import check_door, check_ray
 from thornback.node.node import refuse_open
+from thornback.node.record import NodeFile, NodeRecord
 from thornback.settings import Settings
 
 Usage = namedtuple("Usage", "total used free")
@@ -92,12 +98,55 @@ def test_file_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rays_authentication_and_dashboard(tmp_path: Path) -> None:
-    good = checkup.check_ray(Settings(home=tmp_path), {})
+    good = check_ray(Settings(home=tmp_path), {})
     assert {check.level for check in good} == {Level.OK}
-    bad = checkup.check_ray(
+    bad = check_ray(
         Settings(home=tmp_path, dashboard_host="0.0.0.0"), {"RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": "x:1"}
     )
-    assert [check.level for check in bad] == [Level.WARNING] * 3
+    assert [check.level for check in bad] == [Level.WARNING, Level.ERROR, Level.WARNING]
+    shared = check_ray(Settings(home=tmp_path, dashboard_host="0.0.0.0"), {"RAY_AUTH_MODE": "token"})
+    assert [check.level for check in shared] == [Level.OK, Level.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("status", "level"), [(200, Level.WARNING), (401, Level.OK), (403, Level.OK), (500, Level.WARNING)]
+)
+def test_the_door_of_a_running_ray_is_tried(tmp_path: Path, status: int, level: Level) -> None:
+    with dashboard(status) as url:
+        node = NodeRecord(node_id="n", pid=1, url="", dashboard_url=url, log="", mode="local")
+        NodeFile(tmp_path).write(node)
+        [*_, door] = check_ray(Settings(home=tmp_path), {})
+    assert (door.name, door.level) == ("ray jobs", level)
+    assert check_door(url) == []  # nobody answers any more
+
+
+def test_an_open_door_that_others_reach_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with dashboard(200) as url:
+        monkeypatch.setattr(checks_ray, "is_loopback", lambda host: False)  # this machine has no other address
+        [door] = check_door(url)
+    assert (door.level, "RAY_AUTH_MODE=token" in str(door.mend)) == (Level.ERROR, True)
+
+
+@contextmanager
+def dashboard(status: int) -> Iterator[str]:
+    """Answers whoever asks for jobs without a token."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/api/jobs/" else 404)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_key_in_an_address_is_warned_of(tmp_path: Path) -> None:
