@@ -10,8 +10,10 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 
 from serve_apps.api import sse, views
 from serve_apps.api.context import ApiContext, Context
+from serve_apps.api.flood import holder
 from serve_apps.api.follow import follow as follow_job
 from serve_apps.api.hub import HubClosed, Subscription
+from serve_apps.api.principal import Caller
 from serve_apps.api.routes.events import has_ended_before
 from serve_apps.api.sse import EventStreamResponse, LiveResponse
 from thornback.errors import Unavailable
@@ -39,6 +41,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 @router.get("", response_class=Response, responses=ANSWERS, summary="Log of a job")
 async def job_logs(
     context: Context,
+    caller: Caller,
     job_id: UUID,
     cursor: Annotated[int | None, Depends(sse.cursor)],
     follow: Annotated[bool, Query(description="Go on with new lines until the job ends.")] = False,
@@ -55,7 +58,7 @@ async def job_logs(
     if follow:
         # Read first: whatever is printed after this id comes on the stream, everything before from the table.
         joint = await context.read(lambda store: store.latest_event_id())
-        stream = await context.hub.join(job_id=id, after=max(joint, cursor or 0))
+        stream = await context.hub.join(job_id=id, after=max(joint, cursor or 0), user=holder(caller))
         chunks = _past_and_future(context, id, chunks, stream)
     if as_events:
         return EventStreamResponse(_as_events(chunks, id))
