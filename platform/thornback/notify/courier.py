@@ -147,11 +147,12 @@ class Courier:
         """Read a page of what is due for those of the webhooks for which nothing waits in memory."""
         idle = [id for id in ids if self._lanes.is_idle(id)]
         self._more.difference_update(idle)
+        busy = frozenset(self._busy)  # some may be settled while we read what was before
         for id, page in (await asyncio.to_thread(self._due, idle, self._clock.now())).items():
             if len(page) == PAGE:
                 self._more.add(id)
             for message in page:
-                if message.id not in self._busy and id in self._standing:
+                if message.id not in busy and id in self._standing:
                     self._busy.add(message.id)
                     self._put(id, _Sending(message.id, message.failures, message))
 
