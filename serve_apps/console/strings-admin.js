@@ -14,6 +14,10 @@ export const admin = {
   onlyText: (user) => (user ? `${user} is no admin here. An admin can change that under Users.` : "Sign in as an admin."),
   parts: "Parts of the administration",
   part: {
+    teams: "Teams",
+    quotas: "Quotas",
+    hooks: "Webhooks out",
+    audit: "Audit log",
     queue: "Queue",
     users: "Users",
     keys: "API keys",

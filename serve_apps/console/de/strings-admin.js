@@ -13,6 +13,10 @@ export const admin = {
   onlyText: (user) => (user ? `${user} ist hier kein Verwalter. Ein Verwalter kann das unter Benutzer ändern.` : "Melde dich als Verwalter an."),
   parts: "Teile der Verwaltung",
   part: {
+    teams: "Teams",
+    quotas: "Kontingente",
+    hooks: "Webhooks",
+    audit: "Prüfprotokoll",
     queue: "Warteschlange",
     users: "Benutzer",
     keys: "API-Schlüssel",

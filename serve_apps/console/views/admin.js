@@ -1,5 +1,5 @@
 // The administration, in parts; which one is shown stands in the address.
-import { html, stylesheet, useEffect, useSource } from "../dom.js";
+import { html, lazy, stylesheet, useEffect, useSource } from "../dom.js";
 import { Keys } from "../components/admin/keys.js";
 import { Letters } from "../components/admin/letters.js";
 import { Providers } from "../components/admin/providers.js";
@@ -11,7 +11,17 @@ import { admin as text } from "../strings-admin.js";
 
 await stylesheet("css/report.css");
 
-const PARTS = { __proto__: null, queue: Queue, users: Users, keys: Keys, providers: Providers, letters: Letters, storage: Storage, system: System, alerts: Alerts };
+const SHEET = "css/control.css";
+const Teams = lazy(() => import("../components/admin/teams.js").then((module) => module.Teams), SHEET);
+const Quotas = lazy(() => import("../components/admin/quotas.js").then((module) => module.Quotas), SHEET);
+const Hooks = lazy(() => import("../components/admin/hooks.js").then((module) => module.Hooks), SHEET);
+const Audit = lazy(() => import("../components/admin/audit.js").then((module) => module.Audit), SHEET);
+
+const PARTS = {
+  __proto__: null,
+  queue: Queue, users: Users, teams: Teams, keys: Keys, quotas: Quotas, providers: Providers, hooks: Hooks, letters: Letters,
+  storage: Storage, audit: Audit, system: System, alerts: Alerts,
+};
 
 export function AdminView({ app, params }) {
   const { session } = app;

@@ -1,5 +1,5 @@
 // Who used what and what it cost: orders at providers, and hours of the cluster's own devices. What is not known is said so.
-import { html, stylesheet, useEffect, useMemo } from "../dom.js";
+import { html, lazy, stylesheet, useEffect, useMemo } from "../dom.js";
 import { endpoint, request } from "../api.js";
 import { Failed, useEvents, useLoad } from "../components/load.js";
 import { Columns } from "../components/report/drawing.js";
@@ -12,6 +12,7 @@ import { addUp, groupBy, withoutGaps } from "../usage.js";
 
 await stylesheet("css/report.css");
 
+const Spend = lazy(() => import("../components/spend.js").then((module) => module.Spend), "css/control.css");
 const ENDS = ["succeeded", "failed", "cancelled", "deleted"];
 
 export function UsageView({ app, params }) {
@@ -26,6 +27,7 @@ export function UsageView({ app, params }) {
   }, []);
   return html`
     <div class="page-head"><h1>${text.heading}</h1><${Period} view="usage" params=${params} name=${period.name} /></div>
+    <div class="stack spend"><${Spend} store=${app.store} since=${asked.since} until=${asked.until} /></div>
     ${error && html`<${Failed} what=${shared.failedToLoad} error=${error} onAgain=${reload} />`}
     ${!value && !error && html`<p class="panel notice muted" role="status">${shared.loading}</p>`}
     ${value?.rows.length === 0 && html`<section class="panel notice"><h2>${text.none}</h2><p class="muted">${text.noneText}</p></section>`}
