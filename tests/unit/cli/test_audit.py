@@ -49,4 +49,4 @@ def test_teams_and_what_was_done_to_them(guarded: LiveApi, run_cli: Run, tmp_pat
     found = run_cli("audit", "verify", str(file))
     assert (found.exit_code, "was changed" in found.stdout) == (Exit.FAILED, True)
     file.write_text("no log")
-    assert run_cli("audit", "verify", str(file)).exit_code == Exit.FAILED
+    assert run_cli("audit", "verify", str(file)).exit_code == Exit.USAGE
