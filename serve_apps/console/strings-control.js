@@ -40,7 +40,7 @@ export const quotas = {
   submit: "Set",
   own: "Set for somebody",
   ownNone: "Nobody has limits of their own.",
-  columns: { who: "Who", note: "Why", by: "Set by", act: "Action" },
+  columns: { who: "Who", note: "Why", act: "Action" },
   by: (user, when) => `${user}, ${when}`,
   edit: "Edit",
   editOf: (who) => `Edit the quotas of ${who}`,

@@ -3,7 +3,7 @@ import { html } from "../dom.js";
 import { bytes, number, shortTime } from "../format.js";
 import { quotas, spend as text } from "../strings-control.js";
 
-const money = (value) => `$${value.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
+export const money = (value) => `$${value.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
 
 /** A figure of one quota in its unit. */
 export function amount(quota, value) {

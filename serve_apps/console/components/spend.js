@@ -1,11 +1,11 @@
 // What was spent by the ledger, and where the reader and their teams stand with their limits.
 import { html } from "../dom.js";
 import { request } from "../api.js";
-import { dollars, number } from "../format.js";
+import { number } from "../format.js";
 import { spend as text } from "../strings-control.js";
 import { report as shared } from "../strings-report.js";
 import { strings } from "../strings.js";
-import { Levels } from "./levels.js";
+import { Levels, money } from "./levels.js";
 import { Failed, useEvents, useLoad } from "./load.js";
 import { ReportTable } from "./report/table.js";
 
@@ -29,11 +29,11 @@ function Ledger({ rows }) {
   const column = (name, show, value, isNumber = true) => ({ label: text.columns[name], show, value, isNumber });
   return html`<${ReportTable} title=${text.ledger} file="spend" none=${text.none} rows=${rows} columns=${[
     { label: text.columns.user, show: (row) => row.user, value: (row) => row.user, isWide: true },
-    column("team", (row) => row.team ?? text.noTeam, (row) => row.team, false),
+    ...(rows.some(({ team }) => team) ? [column("team", (row) => row.team ?? text.noTeam, (row) => row.team, false)] : []),
     column("backend", (row) => strings.backends[row.backend] ?? row.backend, (row) => row.backend, false),
     column("jobs", (row) => number(row.jobs), (row) => row.jobs),
-    column("charged", (row) => dollars(row.charged_usd), (row) => row.charged_usd),
-    column("reserved", (row) => dollars(row.reserved_usd), (row) => row.reserved_usd),
+    column("charged", (row) => money(row.charged_usd), (row) => row.charged_usd),
+    column("reserved", (row) => money(row.reserved_usd), (row) => row.reserved_usd),
     column("hours", (row) => number(row.charged_gpu_hours + row.reserved_gpu_hours, 3), (row) => row.charged_gpu_hours + row.reserved_gpu_hours),
   ]} />`;
 }

@@ -38,7 +38,7 @@ export const quotas = {
   submit: "Setzen",
   own: "Für jemanden gesetzt",
   ownNone: "Niemand hat eigene Grenzen.",
-  columns: { who: "Wer", note: "Warum", by: "Gesetzt von", act: "Aktion" },
+  columns: { who: "Wer", note: "Warum", act: "Aktion" },
   by: (user, when) => `${user}, ${when}`,
   edit: "Bearbeiten",
   editOf: (who) => `Die Kontingente von ${who} bearbeiten`,

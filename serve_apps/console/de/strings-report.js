@@ -53,7 +53,7 @@ export const usage = {
   estimated: "Geschätzt, noch nicht abgerechnet",
   unknown: "Kosten nicht bekannt",
   hours: "Gerätestunden dieses Clusters",
-  orders: (n) => (n === 1 ? "1 Bestellung" : `${n.toLocaleString("de")} Bestellungen`),
+  orders: (n) => (n === 1 ? "1 Auftrag" : `${n.toLocaleString("de")} Aufträge`),
   ended: (n) => (n === 1 ? "1 beendeter Job" : `${n.toLocaleString("de")} beendete Jobs`),
   running: (n) => (n === 1 ? "1 weiterer läuft und zählt noch nicht" : `${n.toLocaleString("de")} weitere laufen und zählen noch nicht`),
   notKnown: "nicht bekannt",

@@ -69,7 +69,7 @@ function Check() {
 function Entries({ entries, onMore }) {
   const words = text.columns;
   return html`<div class="panel report">
-    <div class="scroll" tabindex="0" role="region" aria-label=${admin.part.audit}><table class="rows rows-stack">
+    <div class="scroll" tabindex="0" role="region" aria-label=${admin.part.audit}><table class="rows rows-stack audit">
       <thead><tr>${Object.entries(words).map(([name, word]) => html`<th scope="col" key=${name}>${word}</th>`)}</tr></thead>
       <tbody>${entries.map(({ seq, at, actor, action, target, detail }) => html`<tr key=${seq}>
         <td class="num">${seq}</td><td class="num">${shortTime(at)}</td><td>${actor}</td><td><code>${action}</code></td>

@@ -28,7 +28,7 @@ function Messages({ path, isEnabled }) {
       <button type="button" class="button button-small" onClick=${reload}>${text.refresh}</button></div>
     ${work.error && html`<p class="inline-error" role="alert">${work.error}</p>`}
     ${value.messages.length === 0 && html`<p class="muted">${text.logNone}</p>`}
-    ${value.messages.length > 0 && html`<div class="scroll" tabindex="0" role="region" aria-label=${text.log}><table class="rows rows-stack">
+    ${value.messages.length > 0 && html`<div class="scroll" tabindex="0" role="region" aria-label=${text.log}><table class="rows rows-stack audit">
       <thead><tr>${Object.entries(words).map(([name, word]) => html`<th scope="col" key=${name}>${word}</th>`)}</tr></thead>
       <tbody>${value.messages.map((message) => html`<tr key=${message.id}>
         <td class="num">${shortTime(message.created_at)}</td>

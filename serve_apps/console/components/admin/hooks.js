@@ -66,13 +66,13 @@ function Hook({ hook, onChange }) {
       <small class="muted">${[text.targets[hook.target], text.of(hook.user), hook.description, hook.events.join(", ")].filter(Boolean).join(" · ")}</small>
       <small class=${isEnabled && !hook.failing_since ? "muted" : "form-problem"}>${stateOf(hook)}</small>
       ${isTested && html`<p role="status">${text.tested}</p>`}
-      ${work.error && !asks && html`<p class="inline-error" role="alert">${work.error}</p>`}
-      <${HookLog} path=${path} turn=${turn} isEnabled=${isEnabled} /></div>
+      ${work.error && !asks && html`<p class="inline-error" role="alert">${work.error}</p>`}</div>
     <div class="row-actions">
       <button type="button" class="button button-small" disabled=${work.busy || !isEnabled} aria-label=${text.testOf(address)} onClick=${test}>${text.test}</button>
       <button type="button" class="button button-small" disabled=${work.busy} aria-label=${text.switchOf(switchWord, address)} onClick=${toggle}>${switchWord}</button>
       <button type="button" class="button button-small" aria-label=${text.removeOf(address)} onClick=${() => (work.forget(), setAsks(true))}>${text.remove}</button>
     </div>
+    <${HookLog} path=${path} turn=${turn} isEnabled=${isEnabled} />
     ${asks && html`<${Confirm} title=${text.removeTitle} text=${text.removeText(address)} action=${text.remove} keep=${text.keep} busy=${work.busy}
       error=${work.error} onConfirm=${remove} onClose=${() => setAsks(false)} />`}
   </li>`;

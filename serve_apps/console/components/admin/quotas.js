@@ -67,7 +67,7 @@ function SetFor({ of, work, onSet }) {
   return html`<form class="panel fields-row" ref=${box} onSubmit=${submit} aria-label=${text.set}>
     <label>${text.kind}<select class="field" name="kind">${["user", "team"].map((kind) => html`<option key=${kind} value=${kind} selected=${kind === of?.kind}>${text.kinds[kind]}</option>`)}</select></label>
     <label>${text.name}<input class="field" name="name" required maxlength="255" autocomplete="off" autocapitalize="none" defaultValue=${of?.name ?? ""} /></label>
-    ${NAMES.map((name) => html`<label key=${name}>${text.fields[name]}<input class="field num" name=${name} inputmode="decimal" autocomplete="off"
+    ${NAMES.map((name) => html`<label class="fields-num" key=${name}>${text.fields[name]}<input class="field num" name=${name} inputmode="decimal" autocomplete="off"
       placeholder=${text.like} defaultValue=${of ? writeLimit(name, of.own.limits[name]) : ""} /></label>`)}
     <label class="fields-wide">${text.note}<input class="field" name="note" maxlength="1000" autocomplete="off" defaultValue=${of?.own.note ?? ""} /></label>
     <button type="submit" class="button button-primary" disabled=${work.busy}>${text.submit}</button>
@@ -94,13 +94,13 @@ function Own({ list, busy, onEdit, onClear }) {
   if (list.length === 0) return html`<p class="panel panel-note">${text.ownNone}</p>`;
   const words = text.columns;
   return html`<div class="panel report"><div class="panel-head"><h2>${text.own}</h2></div>
-    <div class="scroll" tabindex="0" role="region" aria-label=${text.own}><table class="rows rows-stack">
+    <div class="scroll" tabindex="0" role="region" aria-label=${text.own}><table class="rows rows-stack quotas">
       <thead><tr><th scope="col">${words.who}</th>${NAMES.map((name) => html`<th scope="col" key=${name}>${text.levels[name]}</th>`)}
-        <th scope="col">${words.note}</th><th scope="col">${words.by}</th><th scope="col">${words.act}</th></tr></thead>
+        <th scope="col">${words.note}</th><th scope="col">${words.act}</th></tr></thead>
       <tbody>${list.map((one) => html`<tr key=${`${one.kind} ${one.name}`}>
         <th scope="row">${one.name} <small class="muted">${text.kinds[one.kind]}</small></th>
         ${NAMES.map((name) => html`<td class="num" key=${name}><small class="muted rows-label">${text.levels[name]}</small> ${one.own.limits[name] === undefined ? text.like : limitText(name, one.own.limits[name])}</td>`)}
-        <td class="rows-wide">${one.own.note}</td><td>${text.by(one.own.set_by, shortTime(one.own.set_at))}</td>
+        <td class="rows-wide">${one.own.note} <small class="muted">${text.by(one.own.set_by, shortTime(one.own.set_at))}</small></td>
         <td><div class="row-actions"><button type="button" class="button button-small" aria-label=${text.editOf(one.name)} onClick=${() => onEdit(one)}>${text.edit}</button>
           <button type="button" class="button button-small" aria-label=${text.clearOf(one.name)} disabled=${busy} onClick=${() => onClear(one)}>${text.clear}</button></div></td>
       </tr>`)}</tbody>

@@ -50,11 +50,11 @@ function List({ teams, onChange }) {
   const words = text.columns;
   return html`<div class="panel report">
     ${work.error && !asked && html`<p class="inline-error" role="alert">${work.error}</p>`}
-    <div class="scroll" tabindex="0" role="region" aria-label=${admin.part.teams}><table class="rows rows-stack">
+    <div class="scroll" tabindex="0" role="region" aria-label=${admin.part.teams}><table class="rows rows-stack teams">
       <thead><tr><th scope="col">${words.team}</th><th scope="col">${words.members}</th><th scope="col">${words.since}</th><th scope="col">${words.act}</th></tr></thead>
       <tbody>${teams.map(({ id, name, members, created_at: since }) => html`<tr key=${id}>
         <th scope="row">${id}${name !== id && html` <small class="muted">${name}</small>`}</th>
-        <td class="rows-wide"><ul class="chips">
+        <td class="rows-wide rows-line"><ul class="chips">
           ${members.length === 0 && html`<li class="muted">${text.noMembers}</li>`}
           ${members.map((user) => html`<li key=${user} class="chip">${user}<button type="button" class="chip-off" aria-label=${text.takeOut(user, id)} disabled=${work.busy}
             onClick=${() => change("DELETE", of(id, user))}>×</button></li>`)}</ul>
