@@ -35,6 +35,7 @@ class RemoveWebhook(ByName):
     """With its messages. An unknown one is no error."""
 
     id: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class RotateSecret(ByName):
     """The present secret goes on signing beside the new one until `old_until`. Raises NotFound."""
 
     id: str
+    at: datetime
     secret: str = field(repr=False)
     old_until: datetime
 

@@ -33,6 +33,7 @@ from thornback.store.queue import change_queue
 from thornback.store.quotas import change_quota
 from thornback.store.states import StateCache
 from thornback.store.transaction import Committed, Transaction, latest_id
+from thornback.store.webhook_acts import act_of_webhook
 from thornback.store.webhook_changes import change_webhooks
 
 __all__ = ["Arrival", "Committed", "StoreWriter"]
@@ -95,12 +96,12 @@ class StoreWriter:
     def administer(self, change: Change | WebhookChange | QuotaChange, *, by: str = SYSTEM) -> bool:
         """Change users, keys, sessions, webhooks or quotas; False: nothing to do. Raises what it says."""
         with self._transaction() as tx:
-            if isinstance(change, WebhookChange):
-                return change_webhooks(change, tx.connection)
             if isinstance(change, QuotaChange):
                 return change_quota(change, tx.connection)
-            done = carry_out(change, tx.connection)
-            act = act_of_change(change, by)
+            if isinstance(change, WebhookChange):
+                done, act = change_webhooks(change, tx.connection), act_of_webhook(change, by)
+            else:
+                done, act = carry_out(change, tx.connection), act_of_change(change, by)
             if done and act is not None:
                 append_act(tx.connection, act)
             return done

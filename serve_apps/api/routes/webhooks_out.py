@@ -72,7 +72,7 @@ async def make_webhook(context: Context, caller: Caller, body: WebhookIn, respon
         secret=new_secret() if body.target is Target.WEBHOOK else None,
         created_at=datetime.now(UTC),
     )
-    await context.recorder.administer(AddWebhook(webhook=made))
+    await context.recorder.administer(AddWebhook(webhook=made), by=caller.user)
     response.headers["Location"] = f"{router.prefix}/{made.id}"
     return NewWebhook(**views.webhook(made).model_dump(), secret=made.secret)
 
@@ -98,7 +98,7 @@ async def change_webhook(context: Context, caller: Caller, webhook_id: Id, body:
         contact=views.check_contact(body.contact),
         is_enabled=body.is_enabled,
     )
-    await context.recorder.administer(change)
+    await context.recorder.administer(change, by=caller.user)
     return views.webhook(await _find(context, caller, webhook_id))
 
 
@@ -106,7 +106,7 @@ async def change_webhook(context: Context, caller: Caller, webhook_id: Id, body:
 async def remove_webhook(context: Context, caller: Caller, webhook_id: Id) -> Response:
     """With the log of what it was told."""
     await _find(context, caller, webhook_id)
-    await context.recorder.administer(RemoveWebhook(id=webhook_id))
+    await context.recorder.administer(RemoveWebhook(id=webhook_id, at=datetime.now(UTC)), by=caller.user)
     return Response(status_code=204)
 
 
@@ -130,9 +130,10 @@ async def rotate_secret(
     found = await _find(context, caller, webhook_id)
     if found.target is not Target.WEBHOOK:
         raise InvalidInput.field("webhook_id", f"messages to {found.target} are not signed; there is no secret")
-    until = datetime.now(UTC) + timedelta(hours=(body or RotateIn()).keep_old_hours)
-    change = RotateSecret(id=webhook_id, secret=new_secret(), old_until=until)
-    await context.recorder.administer(change)
+    now = datetime.now(UTC)
+    until = now + timedelta(hours=(body or RotateIn()).keep_old_hours)
+    change = RotateSecret(id=webhook_id, at=now, secret=new_secret(), old_until=until)
+    await context.recorder.administer(change, by=caller.user)
     return SecretOut(secret=change.secret, old_secret_until=until)
 
 
@@ -167,7 +168,7 @@ async def replay_message(context: Context, caller: Caller, webhook_id: Id, messa
     await _enabled(context, caller, webhook_id)
     await context.read(lambda _: context.webhooks.message(webhook_id, message_id))
     again = Replay(webhook_id=webhook_id, at=datetime.now(UTC), message_id=message_id, dead_only=False)
-    if not await context.recorder.administer(again):
+    if not await context.recorder.administer(again, by=caller.user):
         raise Conflict(f"message {message_id} waits for its next attempt already")
     return SentOut(
         message=views.message(await context.read(lambda _: context.webhooks.message(webhook_id, message_id)))
@@ -181,7 +182,7 @@ async def replay_all(context: Context, caller: Caller, webhook_id: Id, body: Rep
     dead_only = not body.delivered_too
     count = await context.read(lambda _: context.webhooks.replayable(webhook_id, since=body.since, dead_only=dead_only))
     again = Replay(webhook_id=webhook_id, at=datetime.now(UTC), since=body.since, dead_only=dead_only)
-    await context.recorder.administer(again)
+    await context.recorder.administer(again, by=caller.user)
     return ReplayOut(replayed=count)
 
 

@@ -96,18 +96,35 @@ def test_changed_disabled_enabled_and_removed(store: Store, outbox: WebhookReade
     assert store.writer.administer(ChangeWebhook(id=made.id, at=LATER, is_enabled=True))
     found = outbox.webhook(made.id)
     assert (found.is_enabled, found.disabled_at, found.from_event) == (True, None, 1)
-    assert store.writer.administer(RemoveWebhook(id=made.id))
-    assert not store.writer.administer(RemoveWebhook(id=made.id))
+    assert store.writer.administer(RemoveWebhook(id=made.id, at=NOW))
+    assert not store.writer.administer(RemoveWebhook(id=made.id, at=NOW))
     assert store.count("webhook_messages") == 0
-    for change in (ChangeWebhook(id=made.id, at=NOW), RotateSecret(id=made.id, secret="whsec_", old_until=NOW)):
+    for change in (ChangeWebhook(id=made.id, at=NOW), RotateSecret(id=made.id, at=NOW, secret="whsec_", old_until=NOW)):
         with pytest.raises(NotFound):
             store.writer.administer(change)
+
+
+def test_who_changed_one_is_in_the_audit_log_without_secrets(store: Store) -> None:
+    made = add(store)
+    for change in (
+        ChangeWebhook(id=made.id, at=NOW, address="https://other.example/token", is_enabled=True),
+        RotateSecret(id=made.id, at=NOW, secret=new_secret(), old_until=LATER),
+        RemoveWebhook(id=made.id, at=NOW),
+    ):
+        assert store.writer.administer(change, by="ada")
+    with store.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT action, actor, target, detail FROM audit_log ORDER BY seq").all()
+    assert [row[0] for row in rows] == ["webhook.add", "webhook.change", "webhook.rotate", "webhook.remove"]
+    assert {row[2] for row in rows} == {made.id}
+    assert [row[1] for row in rows[1:]] == ["ada"] * 3
+    assert "whsec_" not in str(rows)
+    assert "token" not in str(rows)
 
 
 def test_a_rotation_keeps_the_old_secret_for_a_while(store: Store, outbox: WebhookReader) -> None:
     made, new = add(store), new_secret()
     for _ in range(2):  # the second is the same call again
-        assert store.writer.administer(RotateSecret(id=made.id, secret=new, old_until=LATER))
+        assert store.writer.administer(RotateSecret(id=made.id, at=NOW, secret=new, old_until=LATER))
     found = outbox.webhook(made.id)
     assert (found.secret, found.old_secret, found.old_secret_until) == (new, made.secret, LATER)
 
