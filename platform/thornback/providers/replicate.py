@@ -79,9 +79,9 @@ class ReplicateProvider:
         try:
             sighting = await self._calls.order(lambda: self._sighting("POST", path, json=body))
         except (ProviderRefused, ProviderUnavailable):
-            del self._sent_at[key]
+            self._sent_at.pop(key, None)
             raise
-        del self._sent_at[key]
+        self._sent_at.pop(key, None)  # another attempt, sent since this one was given up, may have ended it
         return sighting
 
     async def find(self, order: Order, *, known: frozenset[str]) -> Sighting | None:
