@@ -130,6 +130,7 @@ def test_a_job_on_two_workers_with_its_data_and_its_run_on_s3(
     assert platform.state(job_id).attempt == state.attempt
 
 
+@pytest.mark.slow
 def test_a_cancelled_job_leaves_a_checkpoint_and_no_end(platform: Platform, tones: Path) -> None:
     job_id = platform.create(small_config(tones, epochs=1000))
     process = start_process(platform.node, platform.settings, "--job-id", job_id, "--attempt", "1")
