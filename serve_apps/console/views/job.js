@@ -150,8 +150,8 @@ function Actions({ job }) {
     setAsked(which);
   };
   return html`<div class="actions">
-    <a class="button" href=${`#/new?like=${job.id}`}>${strings.actions.like}</a>
     ${job.kind === "lora" && job.status === "completed" && job.artifacts.some(({ type }) => type === "lora") && html`<${KeepVersion} job=${job} />`}
+    <a class="button" href=${`#/new?like=${job.id}`}>${strings.actions.like}</a>
     ${isFinal(job)
       ? html`<button type="button" class="button button-primary" title=${strings.actions.retryTitle} disabled=${busy !== null}
             onClick=${job.provider ? () => ask("order") : retry}>${busy === "retry" ? strings.actions.working : strings.actions.retry}</button>
