@@ -28,7 +28,9 @@ class Pace:
     inbox_s: float = 1.0  # how often the inbox of webhooks is read for logs
     cancel_s: float = 120.0  # a provider that does not end an order so long after it was asked to is left alone
     longest_s: float = 900.0  # nothing above makes a wait so long: the clock was set back
-    fetch_s: float = 1800.0  # files that could not be fetched so long after the end are given up
+    fetch_s: float = (
+        7200.0  # files that could not be fetched so long after the end are given up; a provider's hour off is not
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
