@@ -217,13 +217,9 @@ def _refusal(level: Level, wanted: int, at: datetime) -> QuotaExceeded:
 
 
 def _text(what: Limited, amount: float | int) -> str:
-    return (
-        f"{amount:.2f}"
-        if what in (Limited.USD_DAY, Limited.USD_MONTH)
-        else f"{amount:g}"
-        if isinstance(amount, float)
-        else str(amount)
-    )
+    if what in (Limited.USD_DAY, Limited.USD_MONTH):
+        return f"{amount:.2f}"
+    return f"{amount:g}" if isinstance(amount, float) else str(amount)
 
 
 def _scaled(value: float | None, factor: int) -> int | None:
