@@ -25,7 +25,7 @@ async def test_killed_before_the_review_and_after_the_approval(
     rig: Rig, clip: Path, fast_simulator: SimulatorServer
 ) -> None:
     # Killed as the dataset is whole, parked, approved, killed as the order is placed: attempts 1, 2, 3 and 4.
-    job_id = await post(rig, body(clip, "replicate", review=True, tags={"kill": "60,61"}, steps=300))
+    job_id = await post(rig, body(clip, review=True, tags={"kill": "60,61"}))
     waiting = await rig.until(job_id, lambda job: job.is_parked, within_s=PATIENCE_S)
     assert waiting.attempt == 3
     folder = FrameFolder(join(rig.settings.storage, "datasets", "ada", job_id))
