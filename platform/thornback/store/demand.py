@@ -50,6 +50,11 @@ def actual(job: JobState, tariff: Tariff, reserved_micro: int) -> Amount:
     return _used_here(job, tariff) if job.backend == "ray" else _charged(job, reserved_micro)
 
 
+def is_told(job: JobState) -> bool:
+    """Whether the provider of an order has told what it cost."""
+    return job.backend != "ray" and job.kind not in MANY_STEPS and _number(job.fact("cost_usd")) is not None
+
+
 def _training(spec: VideoLoraSpec) -> JobSpec:
     if spec.backend == "ray":
         return spec.training("dataset.zip")

@@ -18,7 +18,7 @@ from thornback.providers.catalogue import Catalogue, load_catalogue
 from thornback.settings import Settings
 from thornback.spend.prices import Tariff
 from thornback.spend.quotas import Holder, Level, check, warnings
-from thornback.store.demand import actual, estimate
+from thornback.store.demand import actual, estimate, is_told
 from thornback.store.ledger import balance, book, forget_size, note_size
 from thornback.store.quotas import levels_of
 from thornback.store.tables import JobItem
@@ -76,8 +76,12 @@ class Money:
 
     def follow(self, connection: sa.Connection, jobs: Mapping[str, JobState], events: Sequence[StreamEvent]) -> None:
         """After a commit: settle the jobs that have ended, and add up what others have stored."""
-        for job in jobs.values():
-            if job.final is not None:
+        ended = {event.job_id for event in events if event.kind.is_final}
+        told = {event.job_id for event in events if event.kind is EventKind.DESCRIBED} - ended
+        for job_id in sorted((ended | told) & jobs.keys()):
+            job = jobs[job_id]
+            # Prices may have changed since the end; only the provider can say more of what it cost.
+            if job.final is not None and (job_id in ended or is_told(job)):
                 self._settle(connection, job)
         for job_id in {event.job_id for event in events if event.kind in _STORES} & jobs.keys():
             note_size(connection, jobs[job_id], _size(connection, jobs[job_id]))

@@ -155,6 +155,15 @@ def test_own_machines_cost_the_time_from_start_to_end(store: Store) -> None:
         assert connection.execute(sa.text("SELECT SUM(gpu_ms) FROM ledger")).scalar_one() == 3_600_000
 
 
+def test_another_price_changes_nothing_of_what_is_settled(store: Store) -> None:
+    job = create(writer_of(store, gpu_hour=1.0), spec(config={"accelerator": "gpu"})).job
+    make = EventFactory(job.id)
+    writer_of(store, gpu_hour=1.0).commit([make.started(RUN, at=NOW), ended(job.id)])
+    later = writer_of(store, gpu_hour=9.0)
+    later.commit([make.cancel_requested(user="ada", at=NOW, delete=True), told(job.id, device="H200")])
+    assert total(store) == 1_000_000
+
+
 def test_past_runs_tell_how_much_is_set_aside(store: Store) -> None:
     writer = writer_of(store, gpu_hour=1.0, margin=1.5, default_hours=9.0)
     body = spec(config={"accelerator": "gpu", "epochs": 10})
