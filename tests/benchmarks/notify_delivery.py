@@ -1,6 +1,6 @@
 """Webhooks out: nothing is lost however the receiver fails and the sender dies, and bad receivers delay no others.
 
-    python -m tests.benchmarks.notify_delivery [--events 2000] [--kills 3] [--seconds 20] [--only faults|neighbours]
+    python -m tests.benchmarks.notify_delivery [--events 2000] [--kills 3] [--seconds 20] [--rate 2] [--only faults|neighbours]
 
 Faults: so many ends of jobs go to a receiver that fails three requests of ten (503, silence, reset, 429 with
 Retry-After), and one message of fifty until it is replayed. The sender is a process of its own, killed (SIGKILL)
@@ -58,7 +58,6 @@ REST_S = 20  # what Retry-After asks for
 SILENCE_S = 0.5  # on the jumping clock: so long is waited for an answer
 DOOMED = 50  # one message of so many is never taken before it is replayed
 RECEIVERS, DEAD, SLOW, SLOW_S = 50, 5, 5, 3.0
-RATE = 2.0  # events per second
 DEADLINE_S = 900.0
 SECOND = timedelta(seconds=1)
 
@@ -312,7 +311,7 @@ class Neighbours:
         return decide
 
 
-async def neighbours(home: Path, seconds: float, *, bad: int) -> tuple[float, float]:
+async def neighbours(home: Path, seconds: float, rate: float, *, bad: int) -> tuple[float, float]:
     """p50 and p99 in ms of commit to arrival at the 40 healthy ones."""
     platform, heard, ended = Platform(home), Neighbours(bad), dict[str, float]()
     await platform.recorder.start()
@@ -322,12 +321,12 @@ async def neighbours(home: Path, seconds: float, *, bad: int) -> tuple[float, fl
             hook = subscription(receiver.url(f"/{number}"), events=[Told.COMPLETED])
             await platform.recorder.administer(AddWebhook(webhook=hook))
         await stack.enter_async_context(sender_process(home, TIMEOUT_S, jumps=False))
-        count, warm = int(seconds * RATE), 3
+        count, warm = int(seconds * rate), 3
         for number in range(warm + count):
             await platform.end_jobs(1, ended)
             if number < warm:  # the sender starts
                 await platform.until(partial(heard.has_heard, number + 1))
-            await asyncio.sleep(1 / RATE)
+            await asyncio.sleep(1 / rate)
         await platform.until(partial(heard.has_heard, warm + count))
     await platform.recorder.close()
     known = list(ended)[warm:]
@@ -351,11 +350,11 @@ async def run(arguments: argparse.Namespace) -> None:
         with folder() as home:
             await faults(home, arguments.events, arguments.kills)
     if arguments.only != "faults":
-        print(f"{RECEIVERS} receivers, {RATE:g} events/s to each, {arguments.seconds:g} s:")
+        print(f"{RECEIVERS} receivers, {arguments.rate:g} events/s to each, {arguments.seconds:g} s:")
         with folder() as home:
-            _, alone = await neighbours(home, arguments.seconds, bad=0)
+            _, alone = await neighbours(home, arguments.seconds, arguments.rate, bad=0)
         with folder() as home:
-            _, beside = await neighbours(home, arguments.seconds, bad=DEAD)
+            _, beside = await neighbours(home, arguments.seconds, arguments.rate, bad=DEAD)
         print(f"  p99 beside bad ones is {beside / alone:.2f} times that without")
 
 
@@ -365,6 +364,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--rate", type=float, default=2.0, help="events per second to each of the 50")
     parser.add_argument("--only", choices=["faults", "neighbours"])
     for name in ("--child", "--timeout"):
         parser.add_argument(name, help=argparse.SUPPRESS)
