@@ -97,8 +97,21 @@ async def test_every_route_has_an_entry_and_every_entry_a_route(api: ApiPlatform
 def filled(path: str, job_id: str) -> str:
     values = {"job_id": job_id, "set_id": job_id, "id": job_id, "number": "1", "delivery_id": "1", "provider": "fal"}
     values["kind"] = "user"
-    for name in ("team", "name", "model", "version", "alias", "key_id", "upload_id", "key", "frame_id"):
+    for name in (
+        "team",
+        "name",
+        "model",
+        "version",
+        "alias",
+        "key_id",
+        "upload_id",
+        "key",
+        "frame_id",
+        "webhook_id",
+        "message_id",
+    ):
         values[name] = "x"
+    values["kind"] = "user"
     return as_openapi(path).format(**values)
 
 
@@ -244,6 +257,8 @@ async def test_signing_in_and_out(guarded: Guarded) -> None:
             "user": None,
             "role": None,
             "via": None,
+            "teams": [],
+            "openid": None,
         }
         answer = await client.post("/api/v1/session", json={"name": "Carl ", "password": PASSWORD})
         assert answer.status_code == 201, answer.text
