@@ -12,7 +12,7 @@ from typing import IO
 from thornback.artifacts.files import CHUNK_BYTES
 from thornback.errors import FetchFailed
 
-MAX_MEMBERS = 100_000
+MAX_MEMBERS = 10_000  # a trained model has some dozens; so many headers are read within a second
 MAX_BYTES = 20 << 30
 
 # What tarfile and the packers beneath it raise for broken bytes; its own errors cover only a part of it.
