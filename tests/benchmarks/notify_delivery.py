@@ -1,6 +1,7 @@
 """Webhooks out: nothing is lost however the receiver fails and the sender dies, and bad receivers delay no others.
 
-    python -m tests.benchmarks.notify_delivery [--events 2000] [--kills 3] [--seconds 20] [--rate 2] [--only faults|neighbours]
+    python -m tests.benchmarks.notify_delivery [--events 2000] [--kills 3] [--seconds 20] [--rate 2]
+        [--only faults|neighbours]
 
 Faults: so many ends of jobs go to a receiver that fails three requests of ten (503, silence, reset, 429 with
 Retry-After), and one message of fifty until it is replayed. The sender is a process of its own, killed (SIGKILL)

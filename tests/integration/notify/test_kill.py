@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -45,7 +46,8 @@ async def settings(ray_node: RayNode, tmp_path: Path) -> AsyncIterator[Settings]
 
 
 def sender_pid(settings: Settings) -> int:
-    health = ray.get(ray.get_actor(NOTIFY_ACTOR, namespace=settings.namespace).health.remote(), timeout=60)
+    actor: Any = ray.get_actor(NOTIFY_ACTOR, namespace=settings.namespace)
+    health: dict[str, Any] = ray.get(actor.health.remote(), timeout=60)
     return int(health["pid"])
 
 
