@@ -1,11 +1,5 @@
-// The words of the administration and of the paused queue; they are fetched with them.
+// The words of the administration; they are fetched with it.
 import { localize } from "./language.js";
-
-export const hold = {
-  paused: (by, since) => `The queue is paused by ${by} since ${since}: nothing new starts, what runs goes on.`,
-  pausedWhy: (by, since, why) => `The queue is paused by ${by} since ${since} (${why}): nothing new starts, what runs goes on.`,
-  manage: "Queue",
-};
 
 export const admin = {
   title: (part) => `${part} · Admin · Thornback`,
@@ -180,4 +174,4 @@ export const alerts = {
   look: "Look at the job",
 };
 
-await localize("strings-admin.js", { hold, admin, queue, users, keys, providers, letters, storage, system, alerts });
+await localize("strings-admin.js", { admin, queue, users, keys, providers, letters, storage, system, alerts });

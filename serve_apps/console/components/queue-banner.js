@@ -3,7 +3,7 @@
 import { html, useEffect, useSource, useState } from "../dom.js";
 import { request } from "../api.js";
 import { dateTime } from "../format.js";
-import { hold as text } from "../strings-admin.js";
+import { hold as text } from "../strings-hold.js";
 import { useEvents, useLoad } from "./load.js";
 
 const QUEUE = ["queue"];

@@ -4,7 +4,8 @@ import { request } from "../../api.js";
 import { MOVES } from "../../fold.js";
 import { dateTime } from "../../format.js";
 import { jobHref } from "../../router.js";
-import { admin, hold, queue as text } from "../../strings-admin.js";
+import { admin, queue as text } from "../../strings-admin.js";
+import { hold } from "../../strings-hold.js";
 import { Failed, useEvents, useLoad, useWork } from "../load.js";
 
 const PATH = "../queue";
