@@ -68,12 +68,16 @@ def settings_in(home: Path) -> Settings:
     return Settings(home=home, fetch_allow="127.0.0.1", access="off")
 
 
-async def send(home: Path, timeout_s: float, *, jumps: bool) -> None:
+async def send(home: Path, timeout_s: float) -> None:
     """The sender's process, until it is killed."""
-    settings = settings_in(home)
-    clock: Clock = JumpingClock(home / "clock") if jumps else SystemClock()
-    recorder = LocalRecorder.open(settings)
+    recorder = LocalRecorder.open(settings_in(home))
     await recorder.start()
+    await send_from(recorder, home, timeout_s, JumpingClock(home / "clock"))
+
+
+async def send_from(recorder: LocalRecorder, home: Path, timeout_s: float, clock: Clock) -> None:
+    """A sender that hears at once of what this recorder commits."""
+    settings = settings_in(home)
     async with GuardedClient(transport=transport(settings)) as http:
         sender = Sender(
             recorder=recorder,
@@ -86,10 +90,10 @@ async def send(home: Path, timeout_s: float, *, jumps: bool) -> None:
 
 
 @contextlib.asynccontextmanager
-async def sender_process(home: Path, timeout_s: float, *, jumps: bool) -> AsyncIterator[asyncio.subprocess.Process]:
+async def sender_process(home: Path, timeout_s: float) -> AsyncIterator[asyncio.subprocess.Process]:
     """Running; killed at the end."""
     words = ["-m", "tests.benchmarks.notify_delivery", "--child", str(home), "--timeout", str(timeout_s)]
-    process = await asyncio.create_subprocess_exec(sys.executable, *words, *(["--jumps"] if jumps else []))
+    process = await asyncio.create_subprocess_exec(sys.executable, *words)
     try:
         yield process
     finally:
@@ -189,7 +193,7 @@ async def faults(home: Path, events: int, kills: int) -> None:
         await platform.recorder.administer(AddWebhook(webhook=webhook))
         for turn in range(kills + 1):
             await platform.end_jobs(events // (kills + 1), ended)
-            async with sender_process(home, SILENCE_S, jumps=True):
+            async with sender_process(home, SILENCE_S):
                 if turn < kills:
                     wanted = faulty.count + chance.randint(events // 20, events // 5)
                     await platform.until(partial(faulty.has_seen, wanted))
@@ -203,7 +207,7 @@ async def faults(home: Path, events: int, kills: int) -> None:
         await platform.recorder.administer(
             Replay(webhook_id=webhook.id, at=now, since=datetime(2000, 1, 1, tzinfo=UTC))
         )
-        async with sender_process(home, SILENCE_S, jumps=True):
+        async with sender_process(home, SILENCE_S):
             await platform.until(lambda: _settled(platform, webhook, len(ended)))
         left = platform.outbox.count(webhook.id)
         print(f"  dead letters replayed {dead}, then in all {dict(left)}, taken {len(faulty.taken)} of {len(ended)}")
@@ -321,7 +325,8 @@ async def neighbours(home: Path, seconds: float, rate: float, *, bad: int) -> tu
             receiver: Receiver = await stack.enter_async_context(receiving(heard.decide_for(number)))
             hook = subscription(receiver.url(f"/{number}"), events=[Told.COMPLETED])
             await platform.recorder.administer(AddWebhook(webhook=hook))
-        await stack.enter_async_context(sender_process(home, TIMEOUT_S, jumps=False))
+        sending = asyncio.create_task(send_from(platform.recorder, home, TIMEOUT_S, SystemClock()))
+        stack.callback(sending.cancel)
         count, warm = int(seconds * rate), 3
         for number in range(warm + count):
             await platform.end_jobs(1, ended)
@@ -369,10 +374,9 @@ def main() -> None:
     parser.add_argument("--only", choices=["faults", "neighbours"])
     for name in ("--child", "--timeout"):
         parser.add_argument(name, help=argparse.SUPPRESS)
-    parser.add_argument("--jumps", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        asyncio.run(send(Path(arguments.child), float(arguments.timeout), jumps=arguments.jumps))
+        asyncio.run(send(Path(arguments.child), float(arguments.timeout)))
     else:
         asyncio.run(run(arguments))
 
