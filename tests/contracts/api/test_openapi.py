@@ -77,7 +77,7 @@ def live(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     live = LiveApi(f"sqlite:///{database}", home)
     try:
         address = live.address.result(30)
-        live.document = schemathesis.openapi.from_url(f"http://{address}/openapi.json")
+        live.document = schemathesis.openapi.from_url(f"http://{address}/openapi.json", timeout=60.0)
         yield live
     finally:
         live.end()
