@@ -123,9 +123,8 @@ def test_a_run_leaves_all_it_should(ray_node: RayNode, model: Path, images: Path
     assert list((folder / "tensorboard").iterdir())
     assert [path.name for path in (folder / "loras").iterdir()] == ["lora-step-00000002.safetensors"]
     assert {"lora.safetensors", "config.json", "tensorboard"} <= story.artifacts.keys()
-    assert (
-        len(cached(settings)) == (IMAGES + 2) + IMAGES + 1
-    )  # captions, the empty one and the prompt; crops; statistics
+    # captions, the empty one and the prompt; crops; statistics
+    assert len(cached(settings)) == (IMAGES + 2) + IMAGES + 1
 
 
 @pytest.mark.slow
