@@ -26,7 +26,7 @@ from typing import Any
 from unittest import mock
 
 import httpx
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from rich.console import Console
 from rich.table import Table
 
@@ -252,29 +252,28 @@ def fuzzed(count: int) -> Figures:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "in" / f"file{reader.suffix}"
             path.parent.mkdir()
-
-            @settings(
-                max_examples=count,
-                deadline=None,
-                database=None,
-                suppress_health_check=list(HealthCheck),
-                phases=[Phase.generate],
-            )
-            @given(broken(sample(name)))
-            def run(content: bytes, path: Path = path, reader: Any = reader) -> None:
-                path.write_bytes(content)
-                with figures.one():
-                    try:
-                        reader.read(path)
-                    except reader.raises:
-                        figures.refused += 1
-                    except Exception:  # noqa: BLE001 - it is counted
-                        figures.errors += 1
-
-            run()
-            figures.outside += len([path for path in Path(folder).iterdir() if path.name != "in"])
+            _fuzz(figures, name, path, count)
+            figures.outside += len([found for found in Path(folder).iterdir() if found.name != "in"])
     figures.grown_mb = grown_mb(before)
     return figures
+
+
+def _fuzz(figures: Figures, name: str, path: Path, count: int) -> None:
+    reader = READERS[name]
+
+    @settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(broken(sample(name)))
+    def run(content: bytes) -> None:
+        path.write_bytes(content)
+        with figures.one():
+            try:
+                reader.read(path)
+            except reader.raises:
+                figures.refused += 1
+            except Exception:  # noqa: BLE001 - it is counted
+                figures.errors += 1
+
+    run()
 
 
 BODIES = (
