@@ -19,11 +19,10 @@ from thornback.metrics.port import Recorder
 
 def sent(hint: Any, found: set[type]) -> set[type]:
     """The dataclasses that a type is made of, however deep."""
-    if inspect.isclass(hint) and dataclasses.is_dataclass(hint):
-        if hint not in found:
-            found.add(hint)
-            for inner in get_type_hints(hint).values():
-                sent(inner, found)
+    if inspect.isclass(hint) and dataclasses.is_dataclass(hint) and hint not in found:
+        found.add(hint)
+        for inner in get_type_hints(hint).values():
+            sent(inner, found)
     for inner in get_args(hint):
         sent(inner, found)
     return found

@@ -22,13 +22,13 @@ def run(live: LiveApi, *, examples: int, steps: int) -> int:
         document = document.exclude(path_regex=rf"{stream}$")
     base: Any = document.as_state_machine()
 
-    class Machine(base):
+    class Machine(base):  # type: ignore[misc]
         def validate_response(self, response: Any, case: Any, **options: Any) -> None:
             nonlocal sent
             sent += 1
             case.validate_response(response, excluded_checks=EXCLUDED)
 
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Machine,
         settings=settings(
             max_examples=examples,

@@ -12,6 +12,7 @@ from tests.contracts.backends.driver import entry
 from tests.unit.dispatch.make import NOW
 from thornback.backends.memory import MemoryBackend
 from thornback.backends.port import Backend, BackendState, Phase, Resources, job_of, submission_id
+from thornback.backends.ray_nodes import gcs_address
 from thornback.errors import BackendError
 from thornback.jobs.events import EventFactory
 from thornback.jobs.reduce import reduce
@@ -129,13 +130,13 @@ async def test_what_ray_writes_down_of_a_driver_after_its_record_was_deleted_is_
 ) -> None:
     if isinstance(backend, MemoryBackend):
         pytest.skip("Ray's own")
-    from ray._private.worker import global_worker
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
     from ray.dashboard.modules.job.common import JobInfoStorageClient
     from ray.job_submission import JobStatus
 
     gone = job("wait")
     name = submission_id(gone.id, 1)
-    await JobInfoStorageClient(global_worker.gcs_client).put_status(name, JobStatus.STOPPED)
+    await JobInfoStorageClient(GcsClient(address=gcs_address())).put_status(name, JobStatus.STOPPED)
     assert (await backend.state(name)).phase is Phase.STOPPED
 
     assert name not in (await backend.survey()).submissions

@@ -38,8 +38,8 @@ def run(
     store.writer.commit(events)
 
 
-def total(store: Store, **period: datetime) -> Usage:
-    [only] = read_usage(store.reader.engine, by=(), **period)
+def total(store: Store, since: datetime | None = None, until: datetime | None = None) -> Usage:
+    [only] = read_usage(store.reader.engine, by=(), since=since, until=until)
     return only
 
 
