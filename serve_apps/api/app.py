@@ -63,6 +63,7 @@ def create_app(
     recorder: Recorder,
     dispatcher_health: HealthCheck,
     ray_health: HealthCheck | None = None,
+    sender_health: HealthCheck | None = None,
     trackers: Trackers = no_trackers,
 ) -> FastAPI:
     """REST, live streams and console.
@@ -73,6 +74,7 @@ def create_app(
         recorder: the one writer of job state, in this process or the metrics actor.
         dispatcher_health: answers or raises; part of readiness.
         ray_health: the same for Ray; left out where there is none.
+        sender_health: of who sends webhooks out. Requests are served without it: part of health, not of readiness.
         trackers: who follows the jobs at a provider, by its name; left out where nobody does.
     """
     context = ApiContext(
@@ -81,6 +83,7 @@ def create_app(
         recorder=recorder,
         dispatcher_health=dispatcher_health,
         ray_health=ray_health,
+        sender_health=sender_health,
         trackers=trackers,
     )
     app = _bare_app(context)

@@ -59,6 +59,7 @@ class ApiContext:
         recorder: Recorder,
         dispatcher_health: HealthCheck,
         ray_health: HealthCheck | None,
+        sender_health: HealthCheck | None = None,
         trackers: Trackers = no_trackers,
     ) -> None:
         self.settings = settings
@@ -66,6 +67,7 @@ class ApiContext:
         self.recorder = recorder
         self.dispatcher_health = dispatcher_health
         self.ray_health = ray_health
+        self.sender_health = sender_health
         self.tracking = Tracking(trackers)
         self.links = Links(settings)
         self.read = Reads(reader)

@@ -32,6 +32,7 @@ from thornback.errors import Unavailable
 from thornback.log import configure_logging
 from thornback.metrics.actor import HEAD_NODE, connect
 from thornback.node.record import NodeFile
+from thornback.notify.actor import sender_health
 from thornback.remote.actor import connect_tracker
 from thornback.settings import Settings, load_settings
 from thornback.store.engine import open_engine
@@ -84,6 +85,7 @@ class Api:
             recorder=connect(settings),
             dispatcher_health=health_check(settings),
             ray_health=_ray_health(settings),
+            sender_health=sender_health(settings),
             trackers=lambda provider: connect_tracker(provider, settings),
         )
         _close_streams_first(app.state.context.hub)

@@ -37,6 +37,7 @@ class Told(StrEnum):
     PROGRESS = "job.progress"
     ARTIFACT = "job.artifact"
     RETRIED = "job.retried"
+    WAITING = "job.waiting"  # for a person's approval
     COMPLETED = "job.completed"
     FAILED = "job.failed"
     CANCELLED = "job.cancelled"
@@ -51,7 +52,7 @@ class Told(StrEnum):
 
 
 # What ends a job, and what somebody has to look at.
-BY_DEFAULT = (Told.COMPLETED, Told.FAILED, Told.CANCELLED, Told.ALERT, Told.DISABLED)
+BY_DEFAULT = (Told.WAITING, Told.COMPLETED, Told.FAILED, Told.CANCELLED, Told.ALERT, Told.DISABLED)
 
 TOLD_OF: Mapping[EventKind, Told] = {
     EventKind.CREATED: Told.CREATED,
@@ -62,6 +63,7 @@ TOLD_OF: Mapping[EventKind, Told] = {
     EventKind.ITEM: Told.PROGRESS,
     EventKind.ARTIFACT: Told.ARTIFACT,
     EventKind.RETRIED: Told.RETRIED,
+    EventKind.PARKED: Told.WAITING,
     EventKind.SUCCEEDED: Told.COMPLETED,
     EventKind.FAILED: Told.FAILED,
     EventKind.CANCELLED: Told.CANCELLED,

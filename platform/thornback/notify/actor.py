@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import ray
 from ray.actor import ActorHandle
+from ray.exceptions import RayError
 
 from thornback.errors import Unavailable
 from thornback.log import configure_logging, get_logger
@@ -22,6 +23,7 @@ log = get_logger("notify")
 
 _OPTIONS: Mapping[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "max_concurrency": 4}
 _CONNECT_RETRY_S = 0.5
+_HEALTH_S = 2.0
 
 
 class NotifyActor:
@@ -73,6 +75,22 @@ class NotifyActor:
                 clock=SystemClock(),
             )
             await self._sender.run()
+
+
+def sender_health(settings: Settings) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """A function that asks the actor how it is doing, and raises Unavailable where it does not do well."""
+
+    async def check() -> dict[str, Any]:
+        try:
+            actor: Any = await asyncio.to_thread(ray.get_actor, NOTIFY_ACTOR, settings.namespace)
+            health: dict[str, Any] = await asyncio.to_thread(ray.get, actor.health.remote(), timeout=_HEALTH_S)
+        except (ValueError, RayError) as error:
+            raise Unavailable(f"the sender of webhooks is away: {str(error) or type(error).__name__}") from error
+        if not health["ready"]:
+            raise Unavailable(f"the sender of webhooks waits: {health['problem']}", health=health)
+        return health
+
+    return check
 
 
 def start_sender(settings: Settings) -> ActorHandle[Any]:

@@ -28,6 +28,7 @@ _FACTS: Mapping[EventKind, tuple[str, ...]] = {
     EventKind.STARTED: ("attempt", "restart"),
     EventKind.ARTIFACT: ("name", "type", "size_bytes", "sha256"),
     EventKind.RETRIED: ("attempt", "restart", "reason", "message"),
+    EventKind.PARKED: (),
     EventKind.SUCCEEDED: (),
     EventKind.FAILED: ("reason", "message"),
     EventKind.CANCELLED: ("message",),

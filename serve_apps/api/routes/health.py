@@ -51,8 +51,11 @@ async def readyz(context: Context, response: Response) -> Health:
 
 @router.get("/api/v1/health", summary="Ready, part by part", responses={503: {"model": Health}})
 async def health(context: Context, response: Response) -> Health:
-    """The same, and the versions of everything."""
+    """The same, who sends webhooks out, and the versions of everything."""
     found = await readyz(context, response)
+    if context.sender_health is not None:
+        sender = await _check(context.sender_health)
+        found = found.model_copy(update={"checks": {**found.checks, "notify": sender}})
     engine = context.reader.engine
     try:
         async with asyncio.timeout(CHECK_S):

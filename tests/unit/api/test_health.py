@@ -113,3 +113,20 @@ async def test_ray_is_looked_at_where_there_is_one(api: ApiPlatform) -> None:
     )
     async with api.client(app) as client:
         assert (await client.get("/readyz")).json()["checks"]["ray"]["detail"] == {"nodes": 3}
+
+
+async def test_a_sender_that_is_away_is_told_and_turns_no_request_away(api: ApiPlatform) -> None:
+    async def well() -> Mapping[str, Any]:
+        return {}
+
+    async def away() -> Mapping[str, Any]:
+        raise Unavailable("the sender of webhooks is away: gone")
+
+    app = create_app(
+        settings=api.settings, reader=api.reader, recorder=api.recorder, dispatcher_health=well, sender_health=away
+    )
+    async with api.client(app) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        answer = await client.get("/api/v1/health")
+    assert answer.status_code == 200
+    assert answer.json()["checks"]["notify"]["error"] == "the sender of webhooks is away: gone"

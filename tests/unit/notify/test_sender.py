@@ -9,7 +9,7 @@ from itertools import pairwise
 import orjson
 import pytest
 
-from tests.fixtures.api import ApiPlatform, Reports, eventually
+from tests.fixtures.api import FIRST, ApiPlatform, Reports, eventually
 from tests.fixtures.notify import START, subscription
 from tests.unit.notify.world import OK, Got, World, since
 from thornback.access.changes import AddUser, ChangeUser
@@ -52,6 +52,15 @@ async def test_an_end_is_told_once_with_the_job_as_it_stands(world: World) -> No
     assert (job["id"], job["name"], job["status"], job["user"]) == (job_id, "fox", "failed", "ada")
     assert envelope["data"]["event"] == {"reason": "diverged", "message": "the loss is NaN"}
     assert "config" not in got.body
+
+
+async def test_a_job_that_waits_for_a_person_is_told(world: World) -> None:
+    hook = await world.add(subscription())
+    job = await world.api.create("frames to look at")
+    async with world.sending():
+        await world.api.record(EventFactory(job.id).parked(FIRST, at=world.clock.now()))
+        await world.until(hook, DELIVERED)
+    assert [got.told for got in world.got] == ["job.waiting"]
 
 
 async def test_the_schedule_is_kept_to_the_dead_letter_and_a_replay_delivers(world: World) -> None:

@@ -10,8 +10,8 @@ import { Failed, useLoad, useWork } from "../load.js";
 import { HookLog } from "./hooklog.js";
 
 export const PATH = "../webhooks";
-const TOLD = ["job.created", "job.started", "job.progress", "job.artifact", "job.retried", "job.completed", "job.failed", "job.cancelled", "alert"];
-const AT_FIRST = new Set(["job.completed", "job.failed", "job.cancelled", "alert"]);
+const TOLD = ["job.created", "job.started", "job.progress", "job.artifact", "job.retried", "job.waiting", "job.completed", "job.failed", "job.cancelled", "alert"];
+const AT_FIRST = new Set(["job.waiting", "job.completed", "job.failed", "job.cancelled", "alert"]);
 
 export function Hooks() {
   const { value, error, reload } = useLoad("hooks", (signal) => request("GET", PATH, { signal }));
