@@ -43,7 +43,7 @@ class AlertRule(BaseModel):
 class Quota(BaseModel):
     """How much a user or a team may have; what is left out is not limited."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     jobs: Annotated[int | None, Field(ge=0, le=10**9, description="At once, waiting or running.")] = None
     gpu_hours: Annotated[float | None, Field(ge=0, le=10**9, description="A month, on our own GPUs.")] = None

@@ -149,6 +149,7 @@ async def test_a_draft_survives_a_reload_and_a_look_elsewhere(console: Console) 
     # Another kind has its own settings; what fits both comes along, and the others wait.
     kinds = page.get_by_role("group", name="Kind of job")
     await kinds.get_by_role("button", name="ConvNeXt").click()
+    await expect(page.locator("#field-config-epochs")).to_be_visible()
     await expect(page.locator("#field-job_name")).to_have_value("Ada, twelve views")
     await kinds.get_by_role("button", name="Image set").click()
     await expect(page.locator("#field-config-character")).to_have_value("ada")

@@ -41,7 +41,8 @@ async def test_a_training_at_a_provider_live(console: Console) -> None:
     await expect(loss.locator(".legend")).to_contain_text("train 0.01075")
     await expect(page.get_by_role("button", name="Epochs")).to_have_count(0)
     await page.get_by_text("Values as a table").click()
-    await expect(page.locator(".table tbody th").first).to_have_text("93")
+    values = page.locator("details", has=page.get_by_text("Values as a table"))
+    await expect(values.locator("tbody th").first).to_have_text("93")
 
     await console.api.record(told.facts(cost_usd=0.42, predict_time=275.4), told.succeeded())
     await expect(page.locator(".provider")).to_contain_text("Cost$0.420 (measured)")

@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from thornback.jobs.flag import Flag
+
 Architecture = Literal[
     "convnext_large",
     "convnext_base",
@@ -28,12 +30,12 @@ class TrainingConfig(BaseModel):
 
     # Model
     model_architecture: Architecture = "convnext_tiny"
-    pretrained: Annotated[bool, Field(description="Start from timm's ImageNet weights.")] = True
+    pretrained: Annotated[Flag, Field(description="Start from timm's ImageNet weights.")] = True
     pretrained_path: Annotated[
         str | None,
         Field(description="Local file (.safetensors or .pth) with the pretrained weights, instead of the hub."),
     ] = None
-    freeze_backbone: Annotated[bool, Field(description="Train the classifier head only.")] = False
+    freeze_backbone: Annotated[Flag, Field(description="Train the classifier head only.")] = False
     dropout_rate: Annotated[float, Field(ge=0.0, le=0.9)] = 0.2
 
     # Data
@@ -50,7 +52,7 @@ class TrainingConfig(BaseModel):
         float, Field(ge=0.0, le=0.5, description="Share held out, stratified; a manifest's own split column wins.")
     ] = 0.2
     min_snr_db: Annotated[float, Field(description="Drop clips whose snr_db is lower.")] = 10.0
-    only_approved: Annotated[bool, Field(description="Drop clips whose approved column is false.")] = True
+    only_approved: Annotated[Flag, Field(description="Drop clips whose approved column is false.")] = True
     max_broken_share: Annotated[
         float, Field(ge=0.0, le=1.0, description="More unreadable files than this share fail the job.")
     ] = 0.05
@@ -61,7 +63,7 @@ class TrainingConfig(BaseModel):
     n_mels: Annotated[int, Field(ge=8, le=512)] = 128
     n_fft: Annotated[int, Field(ge=64, le=16_384)] = 2048
     hop_length: Annotated[int, Field(ge=16, le=8192)] = 512
-    spec_augment: Annotated[bool, Field(description="Mask random time and frequency bands.")] = False
+    spec_augment: Annotated[Flag, Field(description="Mask random time and frequency bands.")] = False
     mixup_alpha: Annotated[float, Field(ge=0.0, le=10.0, description="Beta(a, a) of mixup; 0 is off.")] = 0.0
 
     # Training
@@ -74,7 +76,7 @@ class TrainingConfig(BaseModel):
         int, Field(ge=0, le=1000, description="Epochs without a better validation loss; 0 is off.")
     ] = 10
     gradient_clip_norm: Annotated[float, Field(ge=0.0, description="0 is off; the norm is reported either way.")] = 1.0
-    class_weights: Annotated[bool, Field(description="Weigh classes by inverse frequency.")] = False
+    class_weights: Annotated[Flag, Field(description="Weigh classes by inverse frequency.")] = False
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
@@ -87,9 +89,9 @@ class TrainingConfig(BaseModel):
         int | None, Field(ge=1, le=1024, description="Elastic: start with fewer workers, down to this many.")
     ] = None
     cpus_per_device: Annotated[int, Field(ge=1, le=256)] = 1
-    amp: Annotated[bool | None, Field(description="bf16 autocast; null: where the GPU has it.")] = None
-    channels_last: Annotated[bool | None, Field(description="null: on a GPU.")] = None
-    compile: Annotated[bool | None, Field(description="torch.compile; null: on a GPU when the run is long enough.")] = (
+    amp: Annotated[Flag | None, Field(description="bf16 autocast; null: where the GPU has it.")] = None
+    channels_last: Annotated[Flag | None, Field(description="null: on a GPU.")] = None
+    compile: Annotated[Flag | None, Field(description="torch.compile; null: on a GPU when the run is long enough.")] = (
         None
     )
 

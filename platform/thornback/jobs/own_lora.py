@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from thornback.jobs.flag import Flag
+
 FamilyName = Literal["flux1", "sdxl", "sd15", "flux2-klein", "qwen-image", "z-image", "sd3", "chroma"]
 
 _DEFAULT_STEPS = 1000
@@ -67,9 +69,9 @@ class LoraConfig(BaseModel):
         Field(min_length=1, max_length=8, description="Pixels of a square with the area of the buckets."),
     ] = [512, 768, 1024]
     upscale: Annotated[
-        bool, Field(description="Blow up images that are smaller than their bucket; else they are left out of it.")
+        Flag, Field(description="Blow up images that are smaller than their bucket; else they are left out of it.")
     ] = False
-    flip: Annotated[bool, Field(description="Mirror every other drawn image.")] = False
+    flip: Annotated[Flag, Field(description="Mirror every other drawn image.")] = False
     crops: Annotated[int, Field(ge=1, le=16, description="Different crops of each image that are kept encoded.")] = 1
     repeats: Annotated[int, Field(ge=1, le=1000, description="How often an epoch shows each image.")] = 1
     validation_split: Annotated[float, Field(ge=0.0, le=0.5, description="Share held out.")] = 0.0
@@ -102,7 +104,7 @@ class LoraConfig(BaseModel):
     ] = 5.0
     ema_decay: Annotated[float | None, Field(gt=0.0, lt=1.0, description="null: no moving average.")] = None
     train_text_encoder: Annotated[
-        bool, Field(description="SD 1.5 and SDXL: a LoRA on the CLIPs too; text is then encoded at every step.")
+        Flag, Field(description="SD 1.5 and SDXL: a LoRA on the CLIPs too; text is then encoded at every step.")
     ] = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
@@ -141,9 +143,9 @@ class LoraConfig(BaseModel):
         Literal["none", "int8", "nf4"], Field(description="Buys memory, not speed; needs bitsandbytes and a GPU.")
     ] = "none"
     gradient_checkpointing: Annotated[
-        bool | None, Field(description="null: on where the free memory asks for it; the log says why.")
+        Flag | None, Field(description="null: on where the free memory asks for it; the log says why.")
     ] = None
-    compile: Annotated[bool | None, Field(description="torch.compile; null: on a GPU when the run is long enough.")] = (
+    compile: Annotated[Flag | None, Field(description="torch.compile; null: on a GPU when the run is long enough.")] = (
         None
     )
 

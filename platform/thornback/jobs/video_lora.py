@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from thornback.jobs.flag import Flag
 from thornback.jobs.versions import MODEL_NAME, fit_model_name
 from thornback.jobs.video_stages import VideoStage
 
@@ -45,15 +46,15 @@ class QualityOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    blur: Annotated[bool, Field(description="Drop what is far less sharp than the rest.")] = True
-    exposure: Annotated[bool, Field(description="Drop what is nearly black or nearly white.")] = True
-    detail: Annotated[bool, Field(description="Drop what shows next to nothing.")] = True
+    blur: Annotated[Flag, Field(description="Drop what is far less sharp than the rest.")] = True
+    exposure: Annotated[Flag, Field(description="Drop what is nearly black or nearly white.")] = True
+    detail: Annotated[Flag, Field(description="Drop what shows next to nothing.")] = True
     duplicate_distance: Annotated[
         int, Field(ge=-1, le=32, description="Bits of 64 in which near-duplicates may differ; -1 keeps them all.")
     ] = 8
-    crop_letterbox: Annotated[bool, Field(description="Cut off bars that are burnt into the picture.")] = False
+    crop_letterbox: Annotated[Flag, Field(description="Cut off bars that are burnt into the picture.")] = False
     faces: Annotated[
-        bool, Field(description="Keep only frames with a face; needs a detector, see THORNBACK_FACE_MODEL.")
+        Flag, Field(description="Keep only frames with a face; needs a detector, see THORNBACK_FACE_MODEL.")
     ] = False
 
 
@@ -69,7 +70,7 @@ class CaptionOptions(BaseModel):
     template: Annotated[
         str, Field(min_length=1, max_length=1000, description="Also put before what a model says, as far as [caption].")
     ] = "a photo of [trigger]"
-    facts: Annotated[bool, Field(description="Add what was measured: bright or dark, the main colours.")] = False
+    facts: Annotated[Flag, Field(description="Add what was measured: bright or dark, the main colours.")] = False
     model: Annotated[
         str | None, Field(max_length=4096, description="Folder or hub id (florence2, blip), or a model's name (http).")
     ] = None
@@ -107,7 +108,7 @@ class VideoLoraConfig(BaseModel):
             description="The model that this becomes the next version of; left out: made of the job's name.",
         ),
     ] = None
-    review: Annotated[bool, Field(description="Wait for approval before training; frames can be dropped then.")] = False
+    review: Annotated[Flag, Field(description="Wait for approval before training; frames can be dropped then.")] = False
 
     frames: FrameOptions = FrameOptions()
     quality: QualityOptions = QualityOptions()

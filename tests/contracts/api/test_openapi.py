@@ -27,6 +27,8 @@ ENDLESS = "/api/v1/training/events"
 STREAMS = ("/events", "/logs")
 # A valid body can still be refused: the document cannot say that warm-up must end before the training does.
 EXCLUDED: list[CheckFunction] = [positive_data_acceptance]
+# An address of more than 16 kB is refused before it is read; schemathesis does not know that answer.
+TOO_LONG = 414
 schemathesis.serializer.alias("application/zip", "application/octet-stream")
 MADE_UP = settings(
     deadline=None,
@@ -103,7 +105,11 @@ def check(live: LiveApi, path: str, method: str, examples: int) -> None:
     @settings(MADE_UP, max_examples=examples)
     @given(case=st.builds(of, right, st.sampled_from([None, *known])) | wrong)
     def send(case: Any) -> None:
-        case.call_and_validate(excluded_checks=EXCLUDED)
+        answer = case.call()
+        if answer.status_code == TOO_LONG:
+            assert len(answer.request.url) > 16_000
+            return
+        case.validate_response(answer, excluded_checks=EXCLUDED)
 
     send()
 

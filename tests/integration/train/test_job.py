@@ -87,6 +87,7 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tones(tmp_path_factory.mktemp("tones"))
 
 
+@pytest.mark.slow  # S3 has its contract, and two workers their tests
 def test_a_job_on_two_workers_with_its_data_and_its_run_on_s3(
     platform_on_s3: Platform, s3: S3Server, tones: Path
 ) -> None:

@@ -81,7 +81,7 @@ async def test_an_answer_comes_before_a_body_that_is_too_large_has(sender: Provi
 
 
 async def test_other_methods_and_unknown_providers(sender: Provider) -> None:
-    assert (await sender.client.get(REPLICATE)).status_code == 405
+    assert (await sender.client.put(REPLICATE)).status_code == 405
     assert (await sender.client.post("/api/v1/webhooks/modal", json={})).status_code in (404, 405)
 
 
