@@ -149,7 +149,7 @@ export class JobDetail extends Emitter {
   async #loadEpochs() {
     await this.#loadMetrics("epoch");
     this.hasRead = true;
-    this.changed();
+    this.tell(); // the first curves wait for no period
     if (this.series.epochs().length < EPOCHS_FOR_CURVE) this.loadSteps();
   }
 

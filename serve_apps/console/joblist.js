@@ -123,8 +123,11 @@ export class JobList extends Emitter {
     if (beyond.length === 0) this.nextCursor = page.next_cursor;
     this.total = page.total;
     this.seen = page.last_event_id;
-    this.loaded = true;
-    this.changed();
+    if (this.loaded) this.changed();
+    else {
+      this.loaded = true;
+      this.tell(); // the first rows wait for no frame and no period
+    }
     for (const [id, held] of this.unfolded) {
       if (held && (this.parts.get(id) ?? 0) !== held.length && held.length < MOST_PARTS) void this.#loadParts(id);
     }

@@ -27,6 +27,7 @@ from tests.benchmarks.video_peers import VERSION, decode, peer_frames
 from tests.benchmarks.video_score import scenes_without
 from tests.fixtures.clips import Truth
 from tests.fixtures.footage import Image
+from thornback.media.colour import picture
 from thornback.media.run import inline, processes
 from thornback.media.scan import scan
 
@@ -85,7 +86,7 @@ def untrue(clip: Path, written: Written) -> list[int]:
             for near in {number - 1, number, number + 1} & set(wanted):
                 if near not in held:
                     held[near] = np.asarray(cv2.imread(wanted[near]), np.uint8)
-                true = frame.to_ndarray(format="bgr24")
+                true = picture(frame)
                 same_size = held[near].shape == true.shape
                 apart[near][number] = float(cv2.norm(held[near], true, cv2.NORM_L1)) / true.size if same_size else 255.0
             held.pop(number - 1, None)
