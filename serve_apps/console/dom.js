@@ -52,7 +52,7 @@ export function stylesheet(href) {
 /** Re-render when `source` (anything with `subscribe(listener) -> unsubscribe`) changes. */
 export function useSource(source) {
   const [, bump] = useState(0);
-  useEffect(() => source.subscribe(() => bump((count) => count + 1)), [source]);
+  useLayoutEffect(() => source.subscribe(() => bump((count) => count + 1)), [source]); // after a paint it would miss some
   return source;
 }
 

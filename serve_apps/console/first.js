@@ -21,6 +21,7 @@ const ANSWERS = {
   jobs: ({ params }) => (params.size ? [] : ["jobs?parent=none&sort=-created_at&limit=30"]),
   job: ({ id }) => ["", "/metrics?level=epoch&most=6000"].map((rest) => `jobs/${encodeURIComponent(id)}${rest}`),
 };
+const STYLES = { __proto__: null, jobs: ["css/list.css"] }; // as app.js has them
 const HOLDS_MS = 5000; // then what was read ahead is old
 
 const held = new Map(); // address -> the answer, or null where there was none
@@ -39,5 +40,6 @@ for (const path of ["../session", ...(ANSWERS[route.view]?.(route) ?? [])]) {
   const url = new URL(path, new URL("api/v1/training/", document.baseURI));
   held.set(url.href, fetch(url, { cache: "no-store", headers: { Accept: "application/json" } }).catch(() => null));
 }
+for (const href of STYLES[route.view] ?? []) link("preload", href, { as: "style" });
 for (const href of MODULES[route.view] ?? []) link("modulepreload", href);
 setTimeout(() => held.clear(), HOLDS_MS);

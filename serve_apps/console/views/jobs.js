@@ -21,7 +21,7 @@ export function JobsView({ app, params }) {
   app.sparks ??= new Sparks(app.store);
   const filters = filtersOf(params);
   const list = useMemo(() => new JobList(app.store, filters), [app, ...Object.values(filters)]);
-  useEffect(() => list.open(), [list]);
+  useLayoutEffect(() => list.open(), [list]); // an effect would begin a frame later
   useSource(list);
   const [columns, hidden, toggleColumn] = useColumns();
   const [shortcuts, setShortcuts] = useState(() => recall(SHORTCUTS) !== "off");
