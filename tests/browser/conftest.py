@@ -118,7 +118,8 @@ class Console:
         return page
 
     async def close(self) -> None:
-        """End pages and server."""
+        """End pages and server; what a browser says of connections that end with their page is no fault."""
+        self.allow("WebSocket is closed before the connection is established")
         for context in self._contexts:
             await context.close()
         await self.stop()

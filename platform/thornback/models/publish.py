@@ -13,7 +13,7 @@ from typing import Any
 from thornback.artifacts.files import Location, join, locate, parent
 from thornback.artifacts.layout import CONFIG_FILE, MODEL_FILE, lora_uri, storage_key
 from thornback.artifacts.safetensors import whole_header
-from thornback.errors import Conflict, DataError
+from thornback.errors import Conflict, DataError, NotFound
 from thornback.jobs.versions import ModelVersion, NewVersion
 from thornback.log import get_logger
 from thornback.metrics.port import Recorder
@@ -78,7 +78,14 @@ async def publish_version(
             return plan.version
         number = plan.next
         folder = lora_uri(settings.storage, owner, job_id, number)
-        placed = await asyncio.to_thread(_place, locate(weights_uri), locate(folder), dict(config), job_id, sha256)
+        try:
+            placed = await asyncio.to_thread(_place, locate(weights_uri), locate(folder), dict(config), job_id, sha256)
+        except NotFound:
+            # A second run of this job, told that the number is another's, takes away the copy under our hands.
+            plan = await recorder.plan_version(user=user, model=model, job_id=job_id)
+            if plan.version is None and plan.next == number:
+                raise
+            continue
         new = NewVersion(
             model=model,
             user=user,

@@ -64,6 +64,14 @@ export function timeLeft(seconds) {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
+/** Close a socket that nobody listens to any more. One that is still opening is closed later, without a warning in the console. */
+function leave(socket) {
+  socket.onmessage = null;
+  socket.onclose = null;
+  if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+  else socket.close();
+}
+
 class ThornbackJob extends HTMLElement {
   static observedAttributes = ["job-id", "server", "token"];
   #root;
@@ -125,7 +133,7 @@ class ThornbackJob extends HTMLElement {
     this.#abort?.abort();
     const socket = this.#socket;
     this.#socket = null;
-    socket?.close();
+    if (socket) leave(socket);
   }
 
   #url(path, scheme = "http") {
@@ -188,7 +196,6 @@ class ThornbackJob extends HTMLElement {
     };
     socket.onclose = () => {
       clearTimeout(this.#alarm);
-      if (this.#socket !== socket) return; // by us
       this.#socket = null;
       if (!FINAL.has(this.#job?.status)) this.#later();
     };

@@ -77,7 +77,14 @@ export function follow({ jobId, server, token, onStatus, onConnected }) {
     clearTimeout(timer);
     clearTimeout(alarm);
     onConnected(false);
-    socket.onclose = null;
-    socket.close();
+    leave(socket);
   };
+}
+
+/** Close a socket that nobody listens to any more. One that is still opening is closed later, without a warning in the console. */
+function leave(socket) {
+  socket.onmessage = null;
+  socket.onclose = null;
+  if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+  else socket.close();
 }

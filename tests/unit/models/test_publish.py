@@ -15,11 +15,12 @@ import pytest
 from tests.fixtures.api import ApiPlatform, api_on
 from tests.fixtures.model_versions import lora_bytes, trained
 from tests.fixtures.s3 import S3Server
-from thornback.artifacts.files import join, locate
+from thornback.artifacts.files import Location, join, locate
 from thornback.errors import Conflict, DataError, JobNotFound, NotFound, Unavailable
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import ModelVersion, NewVersion, VersionPlan
 from thornback.metrics.port import Recorder
+from thornback.models import publish as publishing
 from thornback.models.lineage import address, config_of, lineage_of, weights_of
 from thornback.models.publish import publish_version, remove_files, weights_uri
 from thornback.store.models import ModelReader
@@ -98,6 +99,29 @@ async def test_many_at_once(platform: ApiPlatform) -> None:
         content = locate(weights_of(job, platform.settings).uri).read_bytes()
         assert locate(weights_uri(platform.settings, kept[job.id])).read_bytes() == content
     assert len(files(platform)) == 10
+
+
+async def test_a_copy_that_another_run_of_the_job_takes_away(
+    platform: ApiPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs copy to a number that a third job has meanwhile; the first to be told deletes what the other reads."""
+    job, faster = await trained(platform), await trained(platform)
+    place = publishing._place
+    numbers = []
+
+    def disturbed(source: Location, folder: Location, *rest: Any) -> Any:
+        numbers.append(folder.path.rpartition("/")[2])
+        if len(numbers) > 1:
+            return place(source, folder, *rest)
+        asyncio.run_coroutine_threadsafe(publish(platform, faster), loop).result(30)
+        folder.delete_tree()
+        raise NotFound(f"there is no file {folder.path}")
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(publishing, "_place", disturbed)
+    assert (await publish(platform, job)).version == 2
+    assert numbers == ["v1", "v1", "v2"]
+    assert len(files(platform)) == 4
 
 
 @pytest.mark.parametrize(
