@@ -37,6 +37,7 @@ class ApiKeyRow(Table, table=True):
     digest: str = text(64, nullable=False)
     label: str = text(100, nullable=False)
     role: str | None = text(20)
+    scopes: dict[str, Any] | None = json(nullable=True)
     created_at: datetime = time(nullable=False)
     expires_at: datetime | None = time()
     revoked_at: datetime | None = time()

@@ -50,6 +50,7 @@ class QuotaRow(Table, table=True):
     note: str = text(nullable=False)
     set_at: datetime = time(nullable=False)
     set_by: str = text(255, nullable=False)
+    ends_at: datetime | None = time()
 
 
 class JobStorage(Table, table=True):
