@@ -222,6 +222,12 @@ class SpendExceeded(QuotaExceeded):
     code = "spend_exceeded"
 
 
+class BudgetSpent(SpendExceeded):
+    """What is left of a sweep's own budget does not cover another trial; `details` have `left` and `wanted` in USD."""
+
+    code = "budget_spent"
+
+
 class Unavailable(ThornbackError):
     """Something that Thornback needs (database, actor, Ray) is away; trying again later may work."""
 

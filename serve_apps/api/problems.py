@@ -57,6 +57,7 @@ STATUS: Mapping[str, int] = {
     "too_many_requests": 429,
     "quota_exceeded": 429,
     "spend_exceeded": 402,
+    "budget_spent": 402,
     "unknown_host": 421,
     "invalid_input": 422,
     "invalid_data": 422,

@@ -16,13 +16,13 @@ from thornback.spend.quotas import Holder, Used
 from thornback.store.cells import cut
 from thornback.store.tables import TrainingJob
 from thornback.store.tables_spend import JobStorage, LedgerRow
+from thornback.store.trials import count_beyond_first, is_going_on
 
 _ledger = LedgerRow.__table__  # type: ignore[attr-defined]
 _jobs = TrainingJob.__table__  # type: ignore[attr-defined]
 _stored = JobStorage.__table__  # type: ignore[attr-defined]
 
 Entry = Literal["reserved", "released", "charged", "corrected"]
-_WAITS_OR_RUNS = ("queued", "pending", "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Balance:
 
     micro_usd: int = 0
     gpu_ms: int = 0
-    reserved_micro: int = 0  # that were set aside at the beginning
+    reserved_micro: int = 0  # that are set aside
     is_settled: bool = False  # something was said after that
     booked_at: datetime | None = None  # None: it has no rows
 
@@ -92,21 +92,11 @@ def used_by(connection: sa.Connection, holder: Holder, *, at: datetime, without_
         sa.func.sum(_ledger.c.gpu_ms).label("gpu"),
     ).where(_ledger.c[holder.kind] == holder.name, _ledger.c.booked_at >= begin, _ledger.c.booked_at < end)
     row = connection.execute(sums).one()
-    jobs = (
-        sa.select(sa.func.count())
-        .select_from(_jobs)
-        .where(
-            _jobs.c.is_active,
-            _jobs.c.status.in_(_WAITS_OR_RUNS),
-            _jobs.c.parent_id.is_(None),
-            _jobs.c[holder.kind] == holder.name,
-        )
-    )
-    if without_job is not None:
-        jobs = jobs.where(_jobs.c.id != without_job)
+    counted = [_jobs.c[holder.kind] == holder.name, *([] if without_job is None else [_jobs.c.id != without_job])]
+    jobs = sa.select(sa.func.count()).select_from(_jobs).where(is_going_on(), _jobs.c.parent_id.is_(None), *counted)
     size = sa.select(sa.func.sum(_stored.c.size_bytes)).where(_stored.c[holder.kind] == holder.name)
     return Used(
-        jobs=connection.execute(jobs).scalar_one(),
+        jobs=connection.execute(jobs).scalar_one() + count_beyond_first(connection, *counted),
         storage_bytes=int(connection.execute(size).scalar_one() or 0),
         gpu_ms=int(row.gpu or 0),
         day_micro=int(row.day or 0),

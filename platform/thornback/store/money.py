@@ -16,12 +16,14 @@ from thornback.jobs.state import JobState
 from thornback.metrics.port import StreamEvent
 from thornback.providers.catalogue import Catalogue, load_catalogue
 from thornback.settings import Settings
-from thornback.spend.prices import Tariff
+from thornback.spend.prices import Amount, Tariff
 from thornback.spend.quotas import Holder, Level, check, warnings
+from thornback.store.budget import draw, give_back
 from thornback.store.demand import actual, estimate, is_told
 from thornback.store.ledger import balance, book, forget_size, note_size
 from thornback.store.quotas import levels_of
 from thornback.store.tables import JobItem
+from thornback.store.trials import SWEEP, has_others
 
 _items = JobItem.__table__  # type: ignore[attr-defined]
 _STORES = (EventKind.ARTIFACT, EventKind.ITEM)
@@ -51,12 +53,15 @@ class Money:
 
         Raises:
             SpendExceeded, QuotaExceeded: somebody would have more than they may; the transaction must not go on.
+            BudgetSpent: the sweep that it is a trial of would.
         """
         at = job.created_at
         assert at is not None  # noqa: S101 - by its first event
-        booked_at = at if parent is None else self._pass_on(connection, job, parent, at)
         amount = estimate(job, self._tariff, self._catalogue, connection)
-        is_part = job.parent_id is not None
+        is_trial = parent is not None and parent.kind == SWEEP
+        booked_at = self._booked_at(connection, job, parent, amount, at)
+        # A sweep counts as many jobs as it has trials at once.
+        is_part = job.parent_id is not None and not (is_trial and has_others(connection, job))
         found = [
             level
             for holder in _holders(job)
@@ -65,6 +70,16 @@ class Money:
         check(found, amount, is_part=is_part, at=at)
         book(connection, job, "reserved", amount, at=at, booked_at=booked_at)
         return warnings(found, amount, share=self._tariff.warn_share, is_part=is_part)
+
+    def _booked_at(
+        self, connection: sa.Connection, job: JobState, parent: JobState | None, amount: Amount, at: datetime
+    ) -> datetime:
+        """When the rows of a new job are booked; what was set aside for its whole is its own then."""
+        if parent is None:
+            return at
+        if parent.kind == SWEEP:
+            return draw(connection, parent, job, amount, at=at)
+        return self._pass_on(connection, job, parent, at)
 
     def _pass_on(self, connection: sa.Connection, job: JobState, parent: JobState, at: datetime) -> datetime:
         held = balance(connection, parent.id)
@@ -93,6 +108,7 @@ class Money:
         if job.final is None and held.booked_at is not None:
             back = held.given_back("deleted before its end")
             book(connection, job, "released", back, at=at, booked_at=held.booked_at)
+            give_back(connection, job, held.micro_usd, at=at)
 
     def _settle(self, connection: sa.Connection, job: JobState) -> None:
         """Make the sum of a job's rows what it has cost; what is told after its end corrects that."""
@@ -104,9 +120,11 @@ class Money:
         if held.is_settled:
             more = replace(cost, micro_usd=cost.micro_usd - held.micro_usd, gpu_ms=cost.gpu_ms - held.gpu_ms)
             book(connection, job, "corrected", more, at=at, booked_at=booked_at)
+            give_back(connection, job, -more.micro_usd, at=at)
             return
         book(connection, job, "released", held.given_back(f"the job is {job.final}"), at=at, booked_at=booked_at)
         book(connection, job, "charged", cost, at=at, booked_at=booked_at)
+        give_back(connection, job, held.micro_usd - cost.micro_usd, at=at)
 
 
 def _holders(job: JobState) -> list[Holder]:
