@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlmodel import Field
 
-from thornback.store import tables_access, tables_notify, tables_spend
+from thornback.store import tables_access, tables_notify, tables_shards, tables_spend
 from thornback.store.columns import BigId, JsonB, SortedText, Uuid
 from thornback.store.table import METADATA, Table, double, json, of, text, time
 
 # METADATA knows all tables once this module is loaded, those of the other files too
-__all__ = ["METADATA", "tables_access", "tables_notify", "tables_spend"]
+__all__ = ["METADATA", "tables_access", "tables_notify", "tables_shards", "tables_spend"]
 
 
 class TrainingJob(Table, table=True):
