@@ -36,11 +36,13 @@ class Verdict:
     rows: int = 0
     orders: int = 0
     deliveries: int = 0
+    told: int = 0
     wrong_ends: list[str] = field(default_factory=list)
     jobs_lost_or_doubled: list[str] = field(default_factory=list)
     rows_lost_or_doubled: list[str] = field(default_factory=list)
     orders_doubled: list[str] = field(default_factory=list)
     deliveries_lost: list[str] = field(default_factory=list)
+    messages_lost: list[str] = field(default_factory=list)
     files_wrong: list[str] = field(default_factory=list)
     not_free: list[str] = field(default_factory=list)
 

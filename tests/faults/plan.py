@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -44,18 +44,15 @@ class Planned:
         return self.fate in (Fate.CANCEL, Fate.DELETE)
 
 
-def plan(count: int, *, seed: int, dataset: str) -> list[Planned]:
-    """`count` jobs in a random order: two fifths trainings on Ray, the rest image sets and LoRAs at two providers."""
+MIX = ("train", "image_set", "train", "lora", "image_set")  # trainings on Ray; the rest at two providers
+
+
+def plan(count: int, *, seed: int, dataset: str, mix: Sequence[str] = MIX) -> list[Planned]:
+    """`count` jobs in a random order."""
     chance = random.Random(seed)
-    kinds = list(_kinds(count))
+    kinds = [mix[number % len(mix)] for number in range(count)]
     chance.shuffle(kinds)
     return [_one(kind, f"{kind}-{number}", chance, dataset) for number, kind in enumerate(kinds)]
-
-
-def _kinds(count: int) -> Iterator[str]:
-    turn = ("train", "image_set", "train", "lora", "image_set")
-    for number in range(count):
-        yield turn[number % len(turn)]
 
 
 def _one(kind: str, name: str, chance: random.Random, dataset: str) -> Planned:

@@ -12,47 +12,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx2
 from PIL import Image
 from ray.util import placement_group_table
 
-from tests.faults.history import Verdict, check
-from tests.faults.killer import Killer
-from tests.faults.plan import Planned, plan
+from tests.faults.history import check
+from tests.faults.killer import PAUSE_S, STOPPED, Choices, Killer
+from tests.faults.listener import Listener, listening, not_told, subscribe, to_be_told
+from tests.faults.outcome import Storm, notices_s
+from tests.faults.plan import MIX, Planned, plan
 from tests.faults.user import Users
-from tests.faults.world import HEAD_CPUS, SECOND_CPUS, World, running_world
+from tests.faults.world import HEAD_CPUS, KINDS, SECOND_CPUS, World, running_world
+from tests.fixtures.postgres import running_postgres
 
 SPREAD_S = 1.0  # between two submissions, so that kills meet jobs of all ages
 REST_S = 600.0  # after the last kill everything has come to its end
 FREE_S = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Storm:
-    """What came of one."""
-
-    verdict: Verdict
-    killed: dict[str, int]
-    repeats: int
-    slowest_recovery_s: float
-    seconds: float
-
-    def report(self) -> dict[str, Any]:
-        """JSON-ready."""
-        counts = {name: len(found) if isinstance(found, list) else found for name, found in vars(self.verdict).items()}
-        return {
-            **counts,
-            "faults": sum(self.killed.values()),
-            "killed": self.killed,
-            "slowest_recovery_s": round(self.slowest_recovery_s, 1),
-            "calls_repeated_by_clients": self.repeats,
-            "seconds": round(self.seconds),
-            "findings": self.verdict.findings,
-        }
 
 
 def make_dataset(folder: Path) -> str:
@@ -63,10 +41,11 @@ def make_dataset(folder: Path) -> str:
     return str(folder)
 
 
-async def storm(world: World, jobs: Sequence[Planned], *, seed: int) -> Storm:
+async def storm(world: World, jobs: Sequence[Planned], listener: Listener, choices: Choices, *, seed: int) -> Storm:
     """Let it rage over a platform, and judge."""
     began = time.monotonic()
-    killer = Killer(world, seed=seed)
+    await subscribe(listener, world.settings)
+    killer = Killer(world, choices, seed=seed)
     async with httpx2.AsyncClient(base_url=world.url, timeout=30.0, trust_env=False) as http:
         users = Users(http)
         async with asyncio.TaskGroup() as group:
@@ -76,6 +55,7 @@ async def storm(world: World, jobs: Sequence[Planned], *, seed: int) -> Storm:
             killer.over.set()
             await raging
         await _at_rest(world, users)
+        await _all_told(world, listener)
     verdict = check(
         users.acknowledged,
         reader=world.reader,
@@ -83,12 +63,14 @@ async def storm(world: World, jobs: Sequence[Planned], *, seed: int) -> Storm:
         orders=world.simulator.orders,
         deliveries=world.simulator.deliveries,
     )
+    verdict.told = len(listener.taken)
+    verdict.messages_lost += not_told(listener, world.reader)
     verdict.not_free += await _not_free(world)
     return Storm(
         verdict=verdict,
-        killed=dict(killer.killed),
+        killer=killer,
+        notices_s=list(notices_s(killer.losses, world.reader)),
         repeats=users.repeats,
-        slowest_recovery_s=max(killer.recoveries_s, default=0.0),
         seconds=time.monotonic() - began,
     )
 
@@ -122,6 +104,15 @@ async def _at_rest(world: World, users: Users) -> None:
         await asyncio.sleep(1.0)
 
 
+async def _all_told(world: World, listener: Listener) -> None:
+    deadline = time.monotonic() + REST_S
+    while left := len(to_be_told(world.reader) - listener.taken.keys()):
+        if time.monotonic() > deadline:
+            return
+        print(f"  {left} messages are on their way", flush=True)
+        await asyncio.sleep(3.0)
+
+
 async def _not_free(world: World) -> list[str]:
     """What is still held a minute after the last job ended."""
     deadline = time.monotonic() + FREE_S
@@ -140,19 +131,39 @@ async def _not_free(world: World) -> list[str]:
 
 def main() -> int:
     """From the command line."""
+    arguments = _parser().parse_args()
+    every = arguments.every
+    with tempfile.TemporaryDirectory(prefix="storm-") as temporary, ExitStack() as stack:
+        home: Path = (arguments.home or Path(temporary)).absolute()
+        dataset = make_dataset(home / "pictures")
+        jobs = plan(arguments.jobs, seed=arguments.seed, dataset=dataset, mix=arguments.only or MIX)
+        postgres = stack.enter_context(running_postgres(durable=True)) if arguments.postgres else None
+        listener = stack.enter_context(listening())
+        world = stack.enter_context(running_world(home / "platform", postgres=postgres))
+        choices = Choices(
+            kinds=() if arguments.quiet else arguments.kill or world.kinds,
+            once=arguments.once or (),
+            pause_s=PAUSE_S if every is None else (every, every),
+            stopped=arguments.stopped,
+        )
+        outcome = asyncio.run(storm(world, jobs, listener, choices, seed=arguments.seed))
+    print(json.dumps(outcome.report(), indent=2))
+    return 1 if outcome.verdict.findings else 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--home", type=Path, default=None, help="Kept afterwards; left out: a folder that goes.")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="storm-") as temporary:
-        home: Path = (arguments.home or Path(temporary)).absolute()
-        dataset = make_dataset(home / "pictures")
-        jobs = plan(arguments.jobs, seed=arguments.seed, dataset=dataset)
-        with running_world(home / "platform") as world:
-            outcome = asyncio.run(storm(world, jobs, seed=arguments.seed))
-    print(json.dumps(outcome.report(), indent=2))
-    return 1 if outcome.verdict.findings else 0
+    parser.add_argument("--postgres", action="store_true", help="On PostgreSQL, which crashes now and then as well.")
+    parser.add_argument("--only", action="append", choices=sorted(set(MIX)), help="Jobs of these kinds; repeatable.")
+    parser.add_argument("--kill", action="append", choices=sorted(KINDS), help="Processes of these kinds; repeatable.")
+    parser.add_argument("--once", action="append", choices=sorted(KINDS), help="One of this kind, first of all.")
+    parser.add_argument("--every", type=float, default=None, help="Seconds between two faults; left out: 1 to 5.")
+    parser.add_argument("--stopped", type=float, default=STOPPED, help="The part that is stopped and not killed.")
+    parser.add_argument("--quiet", action="store_true", help="No faults: how long the same jobs take in peace.")
+    return parser
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ import pytest
 import sqlalchemy as sa
 
 from tests.faults.history import Verdict, check
+from tests.faults.killer import Loss
+from tests.faults.listener import Listener, not_told, to_be_told
+from tests.faults.outcome import notices_s
 from tests.faults.plan import IMAGES, Fate, Planned
 from tests.faults.storm import make_dataset
 from tests.faults.user import Asked
 from tests.unit.remote.rig import QUICK, Rig, now, until
 from thornback.jobs.events import Attempt, EventFactory
-from thornback.jobs.status import JobStatus
+from thornback.jobs.status import FailureReason, JobStatus
 from thornback.providers.open import open_provider
 from thornback.settings import Settings
 from thornback.simulator.orders import Order
@@ -129,3 +132,25 @@ async def test_lost_and_doubled_rows_are_found(rig: Rig, simulator: SimulatorSer
         connection.execute(sa.text(copy), {"id": uuid.uuid4().hex})
     engine.dispose()
     assert len(judge(rig, asked, simulator).rows_lost_or_doubled) == 2
+
+
+async def test_messages_that_were_not_taken_are_found(rig: Rig) -> None:
+    job_id = await rig.create({"job_name": "t", "config": {"accelerator": "cpu"}})
+    await rig.recorder.record([EventFactory(job_id).succeeded(Attempt(), at=datetime.now(UTC))])
+    listener, wanted = Listener(), sorted(to_be_told(rig.reader))
+    assert len(wanted) == 2  # made, completed
+    listener.taken.update(wanted)
+    assert not_told(listener, rig.reader) == []
+    del listener.taken[wanted[0]]
+    listener.taken[f"{wanted[0]}9"] += 1
+    assert len(not_told(listener, rig.reader)) == 2
+
+
+async def test_a_loss_counts_until_it_is_told(rig: Rig) -> None:
+    job_id = await rig.create({"job_name": "t", "config": {"accelerator": "cpu"}})
+    at = datetime.now(UTC)
+    make = EventFactory(job_id)
+    lost = FailureReason.DRIVER_LOST
+    await rig.recorder.record([make.failed(Attempt(), reason=lost, message="lost", at=at + timedelta(seconds=7))])
+    losses = [Loss(job_id=job_id, attempt=1, at=at), Loss(job_id=job_id, attempt=1, at=at + timedelta(seconds=9))]
+    assert list(notices_s(losses, rig.reader)) == [7.0]

@@ -16,12 +16,14 @@ import ray
 from ray import serve
 from ray._private import ray_constants
 
+from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.ray import OBJECT_STORE_BYTES, RayNode, free_port, running_ray
 from thornback.backends.ray_cluster import RayClusterBackend
 from thornback.dispatch.actor import DISPATCHER_ACTOR, start_dispatcher
 from thornback.metrics.actor import METRICS_ACTOR, start_metrics_actor
 from thornback.node.environment import NODE_ID_VARIABLE, node_environment
 from thornback.node.processes import marked
+from thornback.notify.actor import NOTIFY_ACTOR, start_sender
 from thornback.providers.open import NAMES
 from thornback.remote.actor import actor_name, start_trackers
 from thornback.settings import Settings
@@ -47,6 +49,7 @@ class World:
     simulator: SimulatorServer
     settings: Settings
     mark: str
+    postgres: PostgresServer | None = None  # None: SQLite
     second: Any = None
     reader: StoreReader = field(init=False)
     backend: RayClusterBackend = field(init=False)
@@ -64,6 +67,7 @@ class World:
         upgrade(settings.database_url)
         start_metrics_actor(settings)
         start_trackers(settings)
+        start_sender(settings)
         start_dispatcher(settings, entrypoints=ENTRYPOINTS)
         overrides = settings.model_dump(mode="json", exclude_unset=True)
         serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": settings.port})
@@ -76,7 +80,7 @@ class World:
     def stop(self) -> None:
         """Take it down."""
         serve.shutdown()  # type: ignore[no-untyped-call]
-        for name in (DISPATCHER_ACTOR, *map(actor_name, NAMES), METRICS_ACTOR):
+        for name in (DISPATCHER_ACTOR, *map(actor_name, NAMES), NOTIFY_ACTOR, METRICS_ACTOR):
             try:
                 ray.kill(ray.get_actor(name, namespace=self.settings.namespace), no_restart=True)
             except ValueError:
@@ -100,6 +104,23 @@ class World:
         """As whoever runs Ray starts it again."""
         self.cluster.head_node.all_processes.pop(_DASHBOARD, None)
         self.cluster.head_node.start_api_server(include_dashboard=True, raise_on_failure=True)
+
+    def crash_database(self) -> None:
+        """PostgreSQL's processes end in the middle of everything, and it is started again."""
+        assert self.postgres is not None
+        self.postgres.crash()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of what can be killed."""
+        return (*KINDS, *(("database",) if self.postgres else ()))
+
+    def run_of(self, pid: int) -> tuple[str, int] | None:
+        """The job and the attempt of a driver, None where it has ended."""
+        words = _title(psutil.Process(pid)).split() if psutil.pid_exists(pid) else []
+        if "--job-id" not in words:
+            return None
+        return words[words.index("--job-id") + 1], int(words[words.index("--attempt") + 1])
 
     def processes(self) -> list[psutil.Process]:
         """All of this platform, wherever they were orphaned to."""
@@ -126,6 +147,7 @@ KINDS: Mapping[str, Callable[[str], bool]] = {
     "metrics": lambda title: title.startswith("ray::MetricsActor"),
     "dispatcher": lambda title: title.startswith("ray::DispatcherActor"),
     "tracker": lambda title: title.startswith("ray::TrackerActor"),
+    "notify": lambda title: title.startswith("ray::NotifyActor"),
     "supervisor": lambda title: title.startswith("ray::JobSupervisor"),
     "driver": lambda title: "-m tests.faults.entry" in title and "ray::" not in title and "/bin/sh" not in title,
     "worker": lambda title: title.startswith("ray::Worker"),
@@ -134,10 +156,15 @@ KINDS: Mapping[str, Callable[[str], bool]] = {
     "dashboard": lambda _: False,
 }
 
+# A node is stopped in tests of its own: Ray declares it dead, and somebody has to bring another.
+NOT_STOPPED = frozenset({"raylet", "agent", "dashboard"})
+
 
 @contextmanager
-def running_world(home: Path, **choices: Any) -> Iterator[World]:
-    """One with a database in `home`; `choices` are settings."""
+def running_world(home: Path, *, postgres: PostgresServer | None = None, **choices: Any) -> Iterator[World]:
+    """One with its database in `home`, or on a PostgreSQL; `choices` are settings."""
+    if postgres is not None:
+        choices["database_url"] = postgres.url("postgres")
     mark = f"storm-{uuid.uuid4().hex[:12]}"
     # As `thornback up` starts Ray.
     environment = node_environment(Settings(home=home), node_id=mark, base={})
@@ -148,7 +175,7 @@ def running_world(home: Path, **choices: Any) -> Iterator[World]:
     scenario = Scenario(speed=400, creates_per_minute=100_000, calls_per_minute=1_000_000)
     try:
         with SimulatorServer(scenario) as simulator, running_ray(cpus=HEAD_CPUS) as (node, cluster):
-            world = World(node, cluster, simulator, _settings(node, home, simulator, choices), mark)
+            world = World(node, cluster, simulator, _settings(node, home, simulator, choices), mark, postgres)
             world.start()
             try:
                 yield world
