@@ -172,7 +172,8 @@ def running_world(home: Path, *, postgres: PostgresServer | None = None, **choic
     for name, value in environment.items():
         if name.startswith("RAY_SERVE") or name == NODE_ID_VARIABLE:
             patch.setenv(name, value)
-    scenario = Scenario(speed=400, creates_per_minute=100_000, calls_per_minute=1_000_000)
+    # At this speed an hour, for which a provider keeps what it made, would be shorter than a recovery here.
+    scenario = Scenario(speed=400, output_ttl_s=10 * 86_400, creates_per_minute=100_000, calls_per_minute=1_000_000)
     try:
         with SimulatorServer(scenario) as simulator, running_ray(cpus=HEAD_CPUS) as (node, cluster):
             world = World(node, cluster, simulator, _settings(node, home, simulator, choices), mark, postgres)
