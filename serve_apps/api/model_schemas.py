@@ -29,7 +29,7 @@ class VersionOut(Wire):
     size_bytes: int
     sha256: str
     created_at: datetime
-    config: dict[str, Any] = Field(description="trigger, steps, learning_rate, frame_count and more, where known.")
+    config: dict[str, Any] = Field(description="trigger, steps, learning_rate, class_names and more, where known.")
     notes: str
 
 
@@ -125,7 +125,7 @@ class Lineage(Wire):
 class RegisterVersion(Wire):
     """Which training is to become a version."""
 
-    job_id: UUID = Field(description="A LoRA training that completed; it makes one version.")
+    job_id: UUID = Field(description="A training that completed; it makes one version.")
 
 
 class AliasTarget(Wire):

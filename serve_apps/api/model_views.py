@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
 from serve_apps.api.model_schemas import (
@@ -82,7 +83,7 @@ def seed_version(found: ModelVersion, sign: Signer) -> SeedVersion:
 
 def weights_url(found: ModelVersion, sign: Signer) -> str:
     """The link of the weights, which are saved under a name of their own."""
-    return sign.url(found.key, filename=f"{found.model}-v{found.version}.safetensors")
+    return sign.url(found.key, filename=f"{found.model}-v{found.version}{PurePosixPath(found.key).suffix}")
 
 
 def model(row: ModelRow, sign: Signer) -> ModelOut:

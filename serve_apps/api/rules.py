@@ -156,6 +156,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("PATCH", f"{_MODEL}/versions/{{version}}"): TRAIN,
     ("DELETE", f"{_MODEL}/versions/{{version}}"): TRAIN,
     ("GET", f"{_MODEL}/versions/{{version}}/model.safetensors"): READ,
+    ("GET", f"{_MODEL}/versions/{{version}}/model.onnx"): READ,
     ("GET", f"{_MODEL}/versions/{{version}}/lineage"): READ,
     ("PUT", f"{_MODEL}/aliases/{{alias}}"): TRAIN,
     ("DELETE", f"{_MODEL}/aliases/{{alias}}"): TRAIN,

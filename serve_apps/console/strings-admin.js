@@ -143,7 +143,8 @@ export const storage = {
   swept: (files, size) => (files === 0 ? "There was nothing to delete." : `${files.toLocaleString()} files deleted, ${size}.`),
   columns: { area: "Part", files: "Files", size: "Size" },
   areas: {
-    loras: "Versions of models",
+    loras: "Versions of LoRAs",
+    models: "Versions of other models",
     datasets: "Datasets made from videos",
     uploads: "Uploads of people",
     "training-images": "Image sets",

@@ -11,6 +11,7 @@ from thornback.artifacts.files import join
 from thornback.errors import DataError
 
 MODEL_FILE = "model.safetensors"
+ONNX_FILE = "model.onnx"
 CONFIG_FILE = "config.json"
 
 _UNFIT = re.compile(r"[^\w.-]+")
@@ -56,6 +57,16 @@ def loras_uri(storage: str, user: str | None, job_id: str) -> str:
 def lora_uri(storage: str, user: str | None, job_id: str, version: int) -> str:
     """The folder of one version, with `MODEL_FILE` and `CONFIG_FILE`: `loras/{userId}/{jobId}/v{version}`."""
     return join(loras_uri(storage, user, job_id), f"v{version}")
+
+
+def models_uri(storage: str, user: str | None, job_id: str) -> str:
+    """The same of models that are no LoRAs: `models/{userId}/{jobId}`."""
+    return join(storage, "models", user_key(user), job_id)
+
+
+def model_uri(storage: str, user: str | None, job_id: str, version: int) -> str:
+    """The folder of one version of them, with `ONNX_FILE` and `CONFIG_FILE`: `models/{userId}/{jobId}/v{version}`."""
+    return join(models_uri(storage, user, job_id), f"v{version}")
 
 
 def dataset_uri(storage: str, user: str | None, job_id: str) -> str:

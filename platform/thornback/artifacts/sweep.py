@@ -17,7 +17,7 @@ from thornback.artifacts.location import is_partial
 KEEP = timedelta(hours=24)
 
 # Where files are written whole; what was left half-written there has a name of its own.
-_WRITTEN = ("loras", "datasets", "uploads", "training-images")
+_WRITTEN = ("loras", "models", "datasets", "uploads", "training-images")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from thornback.artifacts.files import locate
 from thornback.artifacts.location import FileEntry
 
-AREAS = ("loras", "datasets", "uploads", "training-images", "temp", "caches")
+AREAS = ("loras", "models", "datasets", "uploads", "training-images", "temp", "caches")
 RUNS = "runs"  # all the rest: each job's own folder
 
 

@@ -20,7 +20,7 @@ from thornback.settings import load_settings
 
 storage_app = typer.Typer(no_args_is_help=True, help="Care for the storage of files.")
 
-AREAS = ("loras", "datasets", "uploads", "training-images", "temp", "caches")
+AREAS = ("loras", "models", "datasets", "uploads", "training-images", "temp", "caches")
 
 
 def register(app: typer.Typer) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import httpx2
@@ -89,9 +89,14 @@ class Models:
             DownloadCorrupt: what arrived is not what the job wrote.
         """
         found = self.version(model, version)
-        name = f"{found.model}-v{found.version}.safetensors"
+        suffix = PurePosixPath(found.storage_key).suffix or ".safetensors"
+        name = f"{found.model}-v{found.version}{suffix}"
         wanted = Artifact(
-            name=name, type="lora", uri=found.storage_key, size_bytes=found.size_bytes, sha256=found.sha256
+            name=name,
+            type="onnx" if suffix == ".onnx" else "lora",
+            uri=found.storage_key,
+            size_bytes=found.size_bytes,
+            sha256=found.sha256,
         )
         if _origin(found.model_url) == _origin(str(self._http.base_url)):
             return fetch_file(self._http, found.model_url, target, artifact=wanted, name=name)

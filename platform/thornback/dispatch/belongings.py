@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from thornback.artifacts.files import Location, locate
-from thornback.artifacts.layout import dataset_uri, images_uri, loras_uri, temp_uri, work_folder
+from thornback.artifacts.layout import dataset_uri, images_uri, loras_uri, models_uri, temp_uri, work_folder
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import ModelVersion
 from thornback.settings import Settings
@@ -19,14 +19,15 @@ def delete_files(settings: Settings, job: JobState, kept: Collection[ModelVersio
     """
     for folder in _folders(settings, job):
         folder.delete_tree()
-    loras = locate(loras_uri(settings.storage, job.user, job.id))
     numbers = {f"v{version.version}" for version in kept}
-    if not numbers:
-        loras.delete_tree()
-        return
-    for name in loras.folders():
-        if name not in numbers:
-            (loras / name).delete_tree()
+    for uri in (loras_uri, models_uri):
+        versions = locate(uri(settings.storage, job.user, job.id))
+        if not numbers:
+            versions.delete_tree()
+            continue
+        for name in versions.folders():
+            if name not in numbers:
+                (versions / name).delete_tree()
 
 
 def delete_temporary(settings: Settings, job_id: str) -> None:

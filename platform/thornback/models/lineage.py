@@ -1,4 +1,4 @@
-"""What a version of a finished LoRA training is said to have been made with and of. Pure."""
+"""What a version of a finished training is said to have been made with and of. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from thornback.jobs.state import Artifact, JobState
 from thornback.jobs.status import JobStatus
 from thornback.settings import Settings
 
-WEIGHTS_TYPE = "lora"
 WEIGHTS_NAME = "lora.safetensors"  # of the end; a run has others from its checkpoints
+ONNX_TYPE = "onnx"
+_WEIGHTS_TYPES: Mapping[str, str] = {"convnext": ONNX_TYPE}  # by kind; the others make LoRAs
+_LORA_TYPE = "lora"
 
 # What of a training's configuration says most about its result; the rest stays with the job.
 _TOLD = (
@@ -29,26 +31,50 @@ _TOLD = (
     "base_model",
     "family",
 )
+# The same of a classifier, and what its run found out.
+_TOLD_OF_CLASSIFIER = (
+    "model_architecture",
+    "epochs",
+    "batch_size",
+    "weight_decay",
+    "dropout_rate",
+    "sample_rate",
+    "clip_seconds",
+    "seed",
+)
+_FOUND = ("class_names", "val_accuracy", "macro_f1", "chance")
 
 
 def weights_of(job: JobState, settings: Settings) -> Artifact:
-    """The LoRA file of a job that completed. Raises Conflict where it did not, or made none in its run folder."""
+    """The file of a job that completed: a LoRA, of a classifier the ONNX model.
+
+    Raises Conflict where it did not complete, or has none in its run folder.
+    """
     if job.status is not JobStatus.COMPLETED:
         raise Conflict(f"job {job.id} is {job.status}; only what a completed job made can be a version", job_id=job.id)
+    type = _WEIGHTS_TYPES.get(job.kind, _LORA_TYPE)
     folder = f"{_path(settings.run_uri(job.id))}/"
     found = [
         artifact
         for artifact in job.artifacts.values()
-        if artifact.type == WEIGHTS_TYPE and _path(artifact.uri).startswith(folder)
+        if artifact.type == type and _path(artifact.uri).startswith(folder)
     ]
     if not found:
-        raise Conflict(f"job {job.id} of kind {job.kind} has made no LoRA file", job_id=job.id)
+        raise Conflict(
+            f"job {job.id} of kind {job.kind} has made no {'ONNX' if type == ONNX_TYPE else 'LoRA'} file", job_id=job.id
+        )
     return max(found, key=lambda artifact: (artifact.name == WEIGHTS_NAME, artifact.at, artifact.name))
 
 
 def config_of(job: JobState) -> dict[str, Any]:
-    """The configuration of a version: trigger, steps, learning_rate and frame_count, and what else is telling."""
+    """The configuration of a version: trigger, steps, learning_rate and frame_count, and what else is telling.
+
+    Of a classifier: what it listens for and hears in, and how well.
+    """
     config: Mapping[str, Any] = job.spec.get("config", {})
+    if job.kind in _WEIGHTS_TYPES:
+        chosen = {name: config.get(name) for name in ("learning_rate", *_TOLD_OF_CLASSIFIER)}
+        return {"backend": job.backend, **_known(chosen), **_known({name: job.fact(name) for name in _FOUND})}
     told = {name: config[name] for name in _TOLD if config.get(name) is not None}
     return {
         "trigger": job.fact("trigger_word") or config.get("trigger_word"),
@@ -74,8 +100,9 @@ def lineage_of(job: JobState) -> dict[str, Any]:
         "base_model": config.get("base_model"),
         "val_loss": job.best_val_loss,
     }
-    source = config.get("dataset")
-    dataset = {"uri": address(source) if isinstance(source, str) else None, "images": job.fact("dataset_size")}
+    source = config.get("data" if job.kind in _WEIGHTS_TYPES else "dataset")
+    size = "clips" if job.kind in _WEIGHTS_TYPES else "images"
+    dataset = {"uri": address(source) if isinstance(source, str) else None, size: job.fact("dataset_size")}
     return {"training": _known(training), "dataset": _known(dataset)}
 
 

@@ -1,17 +1,19 @@
-"""Making a LoRA file a version: copied to its place, checked there, and only then made known."""
+"""Making a file of weights a version: copied to its place, checked there, and only then made known."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import json
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from thornback.artifacts.files import Location, join, locate, parent
-from thornback.artifacts.layout import CONFIG_FILE, MODEL_FILE, lora_uri, storage_key
+from thornback.artifacts.layout import CONFIG_FILE, MODEL_FILE, ONNX_FILE, lora_uri, model_uri, storage_key
+from thornback.artifacts.onnx import is_whole_onnx
 from thornback.artifacts.safetensors import whole_header
 from thornback.errors import Conflict, DataError, NotFound
 from thornback.jobs.versions import ModelVersion, NewVersion
@@ -45,6 +47,7 @@ async def publish_version(
     lineage: Mapping[str, Any],
     now: datetime,
     sha256: str | None = None,
+    is_onnx: bool = False,
 ) -> ModelVersion:
     """The version that a job makes of a model: the next number, or the one that an earlier call made.
 
@@ -58,28 +61,32 @@ async def publish_version(
         model: its name, see `jobs.versions.check_model_name`; made with its first version.
         user: whose model it is.
         job_id: which job made the weights; it has one version.
-        weights_uri: the LoRA file, anywhere that `locate` reads.
+        weights_uri: the file, anywhere that `locate` reads.
         config: what it was trained with; `trigger`, `steps`, `learning_rate` and `frame_count` where known.
         lineage: what it was made of, see `models.lineage`; without secrets, since people can read it.
         now: when it was made.
         sha256: of the file, hex, where the caller knows it.
+        is_onnx: the file is an ONNX model, and no safetensors file of a LoRA.
 
     Raises:
         InvalidInput: no name of a model.
         NotFound: the weights are not there.
-        DataError: they are no whole safetensors file, or not the one that the checksum names.
+        DataError: they are no whole file of their format, or not the one that the checksum names.
         JobNotFound: the job has been deleted.
         Conflict: the job is being deleted, or is a version of another model.
     """
     plan = await recorder.plan_version(user=user, model=model, job_id=job_id)
+    folder_of, name = (model_uri, ONNX_FILE) if is_onnx else (lora_uri, MODEL_FILE)
     owner = (await recorder.job(job_id)).user  # the files lie with the job's others, whoever has the model
     for _ in range(TRIES):
         if plan.version is not None:
             return plan.version
         number = plan.next
-        folder = lora_uri(settings.storage, owner, job_id, number)
+        folder = folder_of(settings.storage, owner, job_id, number)
         try:
-            placed = await asyncio.to_thread(_place, locate(weights_uri), locate(folder), dict(config), job_id, sha256)
+            target = locate(folder) / name
+            placed = await asyncio.to_thread(_place, locate(weights_uri), target, job_id, sha256)
+            await asyncio.to_thread(_describe, locate(folder), dict(config), job_id, placed)
         except NotFound:
             # A second run of this job, told that the number is another's, takes away the copy under our hands.
             plan = await recorder.plan_version(user=user, model=model, job_id=job_id)
@@ -91,7 +98,7 @@ async def publish_version(
             user=user,
             version=number,
             job_id=job_id,
-            key=f"{storage_key(settings.storage, folder)}/{MODEL_FILE}",
+            key=f"{storage_key(settings.storage, folder)}/{name}",
             size_bytes=placed.size_bytes,
             sha256=placed.sha256,
             at=now,
@@ -119,20 +126,33 @@ def weights_uri(settings: Settings, version: ModelVersion) -> str:
     return join(settings.storage, version.key)
 
 
-def _place(source: Location, folder: Location, config: Mapping[str, Any], job_id: str, sha256: str | None) -> _Placed:
+def _place(source: Location, target: Location, job_id: str, sha256: str | None) -> _Placed:
     """Copy and look at what arrived. Raises NotFound, DataError."""
-    target = folder / MODEL_FILE
     source.copy_to(target)
     size = target.size()
-    header = whole_header(lambda first, length: b"".join(target.read_range(first, length)), size)
-    if header is None or not header.keys() - {"__metadata__"}:
-        raise DataError(f"the weights of job {job_id} are no whole safetensors file with tensors in it")
+    _check_format(target, size, job_id)
     digest = hashlib.sha256()
     for chunk in target.chunks():
         digest.update(chunk)
     found = digest.hexdigest()
     if sha256 is not None and sha256 != found:
         raise DataError(f"the weights of job {job_id} have the SHA-256 {found}, not {sha256} as they were written")
-    about = {**config, "job_id": job_id, "sha256": found, "size_bytes": size}
-    (folder / CONFIG_FILE).write_bytes(json.dumps(about, indent=2, sort_keys=True, default=str).encode())
     return _Placed(size_bytes=size, sha256=found)
+
+
+def _check_format(file: Location, size: int, job_id: str) -> None:
+    def read(first: int, length: int) -> bytes:
+        return b"".join(file.read_range(first, length))
+
+    if posixpath.basename(file.path) == ONNX_FILE:
+        if not is_whole_onnx(read, size):
+            raise DataError(f"the model of job {job_id} is no whole ONNX file")
+        return
+    header = whole_header(read, size)
+    if header is None or not header.keys() - {"__metadata__"}:
+        raise DataError(f"the weights of job {job_id} are no whole safetensors file with tensors in it")
+
+
+def _describe(folder: Location, config: Mapping[str, Any], job_id: str, placed: _Placed) -> None:
+    about = {**config, "job_id": job_id, "sha256": placed.sha256, "size_bytes": placed.size_bytes}
+    (folder / CONFIG_FILE).write_bytes(json.dumps(about, indent=2, sort_keys=True, default=str).encode())

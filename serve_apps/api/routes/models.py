@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
@@ -30,12 +31,13 @@ from serve_apps.api.principal import Caller, Principal
 from serve_apps.api.seen import check_sees
 from serve_apps.api.urls import base_url
 from thornback.artifacts.files import join
+from thornback.artifacts.layout import MODEL_FILE, ONNX_FILE
 from thornback.datasets.frame_folder import FrameFolder
 from thornback.datasets.frame_set import FrameSet
 from thornback.errors import DataError, Forbidden, JobNotFound, NotFound
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import ALIAS_NAME, MODEL_NAME, VERSION_REF, ModelVersion
-from thornback.models.lineage import config_of, lineage_of, weights_of
+from thornback.models.lineage import ONNX_TYPE, config_of, lineage_of, weights_of
 from thornback.models.publish import publish_version, remove_files
 from thornback.store.models import ModelReader
 from thornback.store.read import StoreReader
@@ -120,7 +122,9 @@ async def list_versions(
 async def add_version(
     context: Context, caller: Caller, sign: Sign, model: ModelName, body: RegisterVersion, response: Response
 ) -> VersionOut:
-    """Make a finished LoRA training the next version of a model; 200 where it is one already.
+    """Make a finished training the next version of a model: a LoRA, or the ONNX file of a classifier.
+
+    200 where it is one already.
 
     The file is copied and checked before the version is there. The model is made with its first version.
     """
@@ -142,6 +146,7 @@ async def add_version(
         lineage=lineage_of(job),
         now=datetime.now(UTC),
         sha256=weights.sha256,
+        is_onnx=weights.type == ONNX_TYPE,
     )
     response.headers["Location"] = f"{router.prefix}/{model}/versions/{found.version}"
     return await _version(found, sign)
@@ -177,9 +182,21 @@ async def get_weights(
     context: Context, caller: Caller, owner: Owner, sign: Sign, model: ModelName, version: VersionRef
 ) -> RedirectResponse:
     """An address that stays, e.g. of `production`; it leads to a link that holds for a while."""
-    found = await _find(context, caller, owner, model, version)
-    url = await _sign(lambda: model_views.weights_url(found, sign))
-    return RedirectResponse(url, headers={"Cache-Control": "no-store"})
+    return await _lead(await _find(context, caller, owner, model, version), sign, MODEL_FILE)
+
+
+@router.get(
+    "/{model}/versions/{version}/model.onnx",
+    status_code=307,
+    response_class=RedirectResponse,
+    responses=_MOVED,
+    summary="The ONNX file of a version",
+)
+async def get_onnx(
+    context: Context, caller: Caller, owner: Owner, sign: Sign, model: ModelName, version: VersionRef
+) -> RedirectResponse:
+    """The same of a classifier, from waveform to probabilities in one file."""
+    return await _lead(await _find(context, caller, owner, model, version), sign, ONNX_FILE)
 
 
 @router.get("/{model}/versions/{version}/lineage", summary="Where a version comes from")
@@ -261,6 +278,13 @@ async def _sign(make: Callable[[], T]) -> T:
 
 async def _find(context: ApiContext, caller: Principal, owner: str, model: str, ref: str) -> ModelVersion:
     return await _ask(context, caller, lambda models: models.version(owner, model, ref))
+
+
+async def _lead(found: ModelVersion, sign: Signer, name: str) -> RedirectResponse:
+    if (kept := posixpath.basename(found.key)) != name:
+        raise NotFound(f"version {found.version} of {found.model} has no {name}, but a {kept}")
+    url = await _sign(lambda: model_views.weights_url(found, sign))
+    return RedirectResponse(url, headers={"Cache-Control": "no-store"})
 
 
 async def _version(found: ModelVersion, sign: Signer) -> VersionOut:

@@ -142,7 +142,8 @@ export const storage = {
   swept: (files, size) => (files === 0 ? "Es gab nichts zu löschen." : `${files.toLocaleString("de")} Dateien gelöscht, ${size}.`),
   columns: { area: "Teil", files: "Dateien", size: "Größe" },
   areas: {
-    loras: "Versionen von Modellen",
+    loras: "Versionen von LoRAs",
+    models: "Versionen anderer Modelle",
     datasets: "Datensätze aus Videos",
     uploads: "Hochgeladenes",
     "training-images": "Bildersätze",

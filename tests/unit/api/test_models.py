@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from tests.fixtures.api import ApiPlatform, Reports, api_on
-from tests.fixtures.model_versions import lora_bytes, trained
+from tests.fixtures.model_versions import classified, lora_bytes, onnx_bytes, trained
 from tests.fixtures.s3 import S3Server
 from thornback.artifacts.files import join, locate
 from thornback.datasets.frame_set import DropReason, FrameRecord, FrameSet, VideoSource
@@ -58,6 +58,32 @@ async def test_a_finished_training_becomes_a_version(api: ApiPlatform) -> None:
     assert 'filename="mira-v1.safetensors"' in file.headers["content-disposition"]
     assert config.json()["sha256"] == version["sha256"]
     assert (moved.status_code, behind.content) == (307, content)
+
+
+async def test_a_classifier_becomes_a_version_with_its_onnx_file(api: ApiPlatform) -> None:
+    content = onnx_bytes()
+    job = await classified(api, content, learning_rate=0.002)
+    broken = await classified(api, content[:-1])
+    async with api.client() as client:
+        version = await add(client, job, "birds")
+        moved = await client.get(f"{MODELS}/birds/versions/latest/model.onnx")
+        file = await follow(client, moved.headers["location"])
+        other = await client.get(f"{MODELS}/birds/versions/latest/model.safetensors")
+        refused = await client.post(f"{MODELS}/birds/versions", json={"job_id": broken.id})
+        lineage = (await client.get(f"{MODELS}/birds/versions/1/lineage")).json()
+    assert version["storage_key"] == f"models/local/{job.id}/v1/model.onnx"
+    assert file.content == content
+    assert 'filename="birds-v1.onnx"' in file.headers["content-disposition"]
+    assert (other.status_code, other.json()["detail"]) == (
+        404,
+        "version 1 of birds has no model.safetensors, but a model.onnx",
+    )
+    assert (refused.status_code, "no whole ONNX file" in refused.json()["detail"]) == (422, True)
+    known = {"class_names": ["wren", "robin"], "val_accuracy": 0.9, "learning_rate": 0.002, "epochs": 3}
+    assert version["config"].items() >= known.items()
+    assert "trigger" not in version["config"]
+    assert lineage["recorded"]["dataset"] == {"uri": "/data/birds", "clips": 80}
+    assert lineage["job"]["kind"] == "convnext"
 
 
 async def test_links_lead_to_where_the_client_found_us(api: ApiPlatform) -> None:

@@ -66,6 +66,7 @@ async def test_all_of_a_job_goes_and_nothing_of_others(world: World, weights: Pa
             join(layout.dataset_uri(storage, "ada", job_id), "images", "1.jpg"),
             join(layout.temp_uri(storage, job_id), "video.mp4"),
             join(layout.lora_uri(storage, "ada", job_id, 7), "model.safetensors"),
+            join(layout.model_uri(storage, "ada", job_id, 7), "model.onnx"),
         ]
         for job_id in (gone, other)
     ]

@@ -109,10 +109,11 @@ async def test_a_copy_that_another_run_of_the_job_takes_away(
     place = publishing._place
     numbers = []
 
-    def disturbed(source: Location, folder: Location, *rest: Any) -> Any:
+    def disturbed(source: Location, target: Location, *rest: Any) -> Any:
+        folder = target.at(target.path.rpartition("/")[0])
         numbers.append(folder.path.rpartition("/")[2])
         if len(numbers) > 1:
-            return place(source, folder, *rest)
+            return place(source, target, *rest)
         asyncio.run_coroutine_threadsafe(publish(platform, faster), loop).result(30)
         folder.delete_tree()
         raise NotFound(f"there is no file {folder.path}")

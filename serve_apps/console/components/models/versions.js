@@ -38,7 +38,7 @@ function Version({ path, model, of, onChange, onGone, onLineage }) {
       <span class="version-actions">
         <button type="button" class="button button-small" onClick=${() => onLineage(of.version)}>${text.lineage}</button>
         <${CopyButton} text=${of.model_url} label=${text.copyLink(of.version)} />
-        <a class="button button-small" href=${endpoint(`${place}/model.safetensors`).pathname} download
+        <a class="button button-small" href=${endpoint(`${place}/${of.storage_key.split("/").at(-1)}`).pathname} download
           aria-label=${text.downloadOf(of.version)}>${text.download}</a>
         <button type="button" class="button button-small" aria-label=${text.removeOf(of.version)} onClick=${() => setAsks(true)}>${text.remove}</button>
       </span>
