@@ -312,6 +312,13 @@ class Settings(BaseSettings):
     quota_warn_share: Annotated[
         float, Field(gt=0, le=1, description="From this share of a quota on there is a warning.")
     ] = 0.8
+    quota_overrun: Annotated[
+        Literal["stop", "finish"],
+        Field(
+            description="What becomes of a run on our own machines that needs more than was set aside for it where a "
+            "quota leaves no more: stop: it fails and can be retried; finish: it goes on."
+        ),
+    ] = "stop"
     reserve_margin: Annotated[
         float, Field(ge=1, le=10, description="What is paid by time is set aside so many times its estimate.")
     ] = 1.2

@@ -213,6 +213,7 @@ export const strings = {
     provider_lost: "The provider no longer knows the order",
     output_lost: "It finished, but its files could not be fetched",
     provider_cancelled: "It was ended at the provider",
+    quota_reached: "It needed more than its quota left",
     part_cancelled: "Its training was cancelled or deleted",
   },
 

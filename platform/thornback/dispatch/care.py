@@ -146,7 +146,12 @@ class Care:
         if any(part.final is None for part in parts):
             return
         await self._clean_up(job)
-        await self._record(EventFactory(job.id).cancelled(at=self._now(), message=message))
+        make = EventFactory(job.id)
+        if job.stop_reason is None:
+            await self._record(make.cancelled(at=self._now(), message=message))
+        else:
+            why, attempt = FailureReason.QUOTA_REACHED, Attempt(attempt_of(job))
+            await self._record(make.failed(attempt, reason=why, message=job.stop_reason, at=self._now()))
 
     async def _clean_up(self, job: JobState) -> None:
         """What its run could not do any more. What stays goes with the sweep of temp/."""

@@ -33,7 +33,7 @@ class EventKind(StrEnum):
     LOG = "log"  # attempt, restart, rank, seq, lines[…]
     ITEM = "item"  # an order at a provider: item, order, status, provider, provider_id, …; see items.py
     ARTIFACT = "artifact"  # attempt, restart, name, type, uri, size_bytes, sha256
-    CANCEL_REQUESTED = "cancel_requested"  # user, delete
+    CANCEL_REQUESTED = "cancel_requested"  # user, delete, why
     PRIORITIZED = "prioritized"  # user, priority
     ASKED = "asked"  # user, what: a Wish, for the run that goes on
     RETRIED = "retried"  # attempt, restart, reason, message
@@ -124,6 +124,11 @@ class EventFactory:
             user=user,
             delete=delete,
         )
+
+    def stopped(self, *, why: str, user: str, at: datetime) -> JobEvent:
+        """A cancel by the platform itself; the job then fails, as `FailureReason.QUOTA_REACHED`, with these words."""
+        data = {"user": user, "delete": False, "why": why}
+        return self._event("platform", "stop", EventKind.CANCEL_REQUESTED, at, **data)
 
     def prioritized(self, priority: int, *, user: str, at: datetime) -> JobEvent:
         """Another priority from now on; each change is one of its own."""

@@ -191,7 +191,13 @@ def _artifact(job: JobState, event: JobEvent) -> JobState:
 
 
 def _cancel_requested(job: JobState, event: JobEvent) -> JobState:
-    return replace(job, cancel_requested=True, delete_requested=job.delete_requested or event.data["delete"])
+    reasons = [why for why in (job.stop_reason, event.data.get("why")) if why is not None]
+    return replace(
+        job,
+        cancel_requested=True,
+        delete_requested=job.delete_requested or event.data["delete"],
+        stop_reason=min(reasons, default=None),
+    )
 
 
 def _prioritized(job: JobState, event: JobEvent) -> JobState:

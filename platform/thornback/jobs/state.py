@@ -95,6 +95,7 @@ class JobState(ByName):
     final: JobStatus | None = None
     cancel_requested: bool = False
     delete_requested: bool = False
+    stop_reason: str | None = None  # why the platform asked for its end; None: nobody did, or a person
     asked: Mapping[str, datetime] = field(default_factory=dict)  # the newest request of each Wish
     started_at: datetime | None = None
     completed_at: datetime | None = None

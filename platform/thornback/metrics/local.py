@@ -39,7 +39,7 @@ from thornback.metrics.probe import DatabaseProbe
 from thornback.metrics.standing import Standing
 from thornback.metrics.waiters import Waiters
 from thornback.settings import Settings
-from thornback.spend.quotas import QuotaChange
+from thornback.spend.quotas import GoOn, QuotaChange
 from thornback.store.admit import admit
 from thornback.store.engine import open_engine
 from thornback.store.money import Money
@@ -137,6 +137,10 @@ class LocalRecorder(Recorder):
             call = OperationCall(run=lambda: self._writer.hold_queue(change))
             done: bool = await asyncio.wrap_future(self._committer.operate(call))
             return done
+        if isinstance(change, GoOn):
+            more = OperationCall(run=lambda: self._writer.go_on(change), job_ids=(change.job_id,))
+            needed: bool = await asyncio.wrap_future(self._committer.operate(more))
+            return needed
         return await self._operate(lambda: self._writer.administer(change, by=by))
 
     async def discard(self, delivery_id: int) -> None:

@@ -160,6 +160,15 @@ def check(found: Iterable[Level], amount: Amount, *, is_part: bool, at: datetime
             raise _refusal(level, wanted, at)
 
 
+def blocked(found: Iterable[Level], more: Amount) -> Level | None:
+    """The first limit that a run would break by going on, None where it breaks none; a full storage stops none."""
+    for level in found:
+        wanted = wanted_of(level.what, more, is_part=True)
+        if level.what is not Limited.STORAGE and not level.allows(wanted):
+            return level
+    return None
+
+
 def warnings(found: Iterable[Level], amount: Amount, *, share: float, is_part: bool) -> Sequence[Level]:
     """The limits of which a new job reaches a share, with what it takes counted as used."""
     reached = []

@@ -51,6 +51,14 @@ def draw(connection: sa.Connection, sweep: JobState, trial: JobState, wanted: Am
     return booked_at
 
 
+def left_for(connection: sa.Connection, trial: JobState) -> int:
+    """What the budget of its sweep has left for a trial that needs more, in millionths; 0 where there is none."""
+    sweep = sweep_of(connection, trial)
+    if sweep is None or sweep.final is not None or limit_of(sweep) is None:
+        return 0
+    return max(0, balance(connection, sweep.id).micro_usd)
+
+
 def give_back(connection: sa.Connection, trial: JobState, left: int, *, at: datetime) -> None:
     """Return to the budget of its sweep what a trial did not cost; less than nothing is taken out, as far as it goes.
 

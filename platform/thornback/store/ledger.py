@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -80,6 +80,14 @@ def balance(connection: sa.Connection, job_id: str) -> Balance:
         is_settled=bool(row.later),
         booked_at=row.booked,
     )
+
+
+def held_by(connection: sa.Connection, job_ids: Sequence[str]) -> Mapping[str, Balance]:
+    """What is set aside for jobs that have not ended; those without rows hold nothing."""
+    mine = sa.select(_ledger.c.job_id, sa.func.sum(_ledger.c.micro_usd), sa.func.sum(_ledger.c.gpu_ms))
+    rows = connection.execute(mine.where(_ledger.c.job_id.in_(job_ids)).group_by(_ledger.c.job_id))
+    found = {str(id): Balance(micro_usd=int(micro or 0), gpu_ms=int(gpu or 0)) for id, micro, gpu in rows}
+    return {id: found.get(id, Balance()) for id in job_ids}
 
 
 def used_by(connection: sa.Connection, holder: Holder, *, at: datetime, without_job: str | None = None) -> Used:

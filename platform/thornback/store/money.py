@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Self
@@ -17,16 +17,25 @@ from thornback.metrics.port import StreamEvent
 from thornback.providers.catalogue import Catalogue, load_catalogue
 from thornback.settings import Settings
 from thornback.spend.prices import Amount, Tariff
-from thornback.spend.quotas import Holder, Level, check, warnings
-from thornback.store.budget import draw, give_back
-from thornback.store.demand import actual, estimate, is_told
-from thornback.store.ledger import balance, book, forget_size, note_size
+from thornback.spend.quotas import GoOn, Holder, Level, blocked, check, warnings
+from thornback.store.budget import draw, give_back, left_for
+from thornback.store.demand import actual, estimate, is_told, used_by_then
+from thornback.store.ledger import Balance, balance, book, forget_size, note_size
 from thornback.store.quotas import levels_of
 from thornback.store.tables import JobItem
 from thornback.store.trials import SWEEP, has_others
 
 _items = JobItem.__table__  # type: ignore[attr-defined]
 _STORES = (EventKind.ARTIFACT, EventKind.ITEM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extension:
+    """What became of a run that needs more than was set aside."""
+
+    needed: bool = False
+    refused_by: Level | None = None  # the limit that leaves nothing
+    nearly_used: Sequence[Level] = ()  # limits that it brings to the share of the warning
 
 
 class Money:
@@ -62,11 +71,7 @@ class Money:
         booked_at = self._booked_at(connection, job, parent, amount, at)
         # A sweep counts as many jobs as it has trials at once.
         is_part = job.parent_id is not None and not (is_trial and has_others(connection, job))
-        found = [
-            level
-            for holder in _holders(job)
-            for level in levels_of(connection, self._tariff, holder, at=booked_at, without_job=job.id)
-        ]
+        found = self._levels(connection, job, booked_at)
         check(found, amount, is_part=is_part, at=at)
         book(connection, job, "reserved", amount, at=at, booked_at=booked_at)
         return warnings(found, amount, share=self._tariff.warn_share, is_part=is_part)
@@ -101,6 +106,33 @@ class Money:
         for job_id in {event.job_id for event in events if event.kind in _STORES} & jobs.keys():
             note_size(connection, jobs[job_id], _size(connection, jobs[job_id]))
 
+    def go_on(self, connection: sa.Connection, job: JobState, change: GoOn) -> Extension:
+        """Set more aside for a run of our own that is about to use up what it has; writes nothing where it refuses."""
+        held = balance(connection, job.id)
+        least, most = (
+            _beyond(held, used_by_then(job, self._tariff, change.at + span))
+            for span in (change.ahead, change.ahead + change.step)
+        )
+        if not least.micro_usd and not least.gpu_ms:
+            return Extension()
+        booked_at = held.booked_at or job.created_at or change.at
+        found, lent = self._levels(connection, job, booked_at), left_for(connection, job)
+        blocking = blocked(found, _without(least, lent))
+        if blocking is not None and not change.may_exceed:
+            return Extension(needed=True, refused_by=blocking)
+        more = most if blocked(found, _without(most, lent)) is None else least
+        book(connection, job, "reserved", more, at=change.at, booked_at=booked_at)
+        give_back(connection, job, -more.micro_usd, at=change.at)
+        nearly = warnings(found, _without(more, lent), share=self._tariff.warn_share, is_part=True)
+        return Extension(needed=True, nearly_used=tuple(nearly))
+
+    def _levels(self, connection: sa.Connection, job: JobState, at: datetime) -> list[Level]:
+        return [
+            level
+            for holder in _holders(job)
+            for level in levels_of(connection, self._tariff, holder, at=at, without_job=job.id)
+        ]
+
     def forget(self, connection: sa.Connection, job: JobState, *, at: datetime) -> None:
         """A job is being deleted: what it has cost stays in the ledger, what was only set aside does not."""
         forget_size(connection, job.id)
@@ -125,6 +157,19 @@ class Money:
         book(connection, job, "released", held.given_back(f"the job is {job.final}"), at=at, booked_at=booked_at)
         book(connection, job, "charged", cost, at=at, booked_at=booked_at)
         give_back(connection, job, held.micro_usd - cost.micro_usd, at=at)
+
+
+def _beyond(held: Balance, used: Amount) -> Amount:
+    return Amount(
+        micro_usd=max(0, used.micro_usd - held.micro_usd),
+        gpu_ms=max(0, used.gpu_ms - held.gpu_ms),
+        basis=f"it goes on: {used.basis}",
+    )
+
+
+def _without(more: Amount, lent: int) -> Amount:
+    """What of it is new; the rest was set aside for its sweep."""
+    return replace(more, micro_usd=max(0, more.micro_usd - lent))
 
 
 def _holders(job: JobState) -> list[Holder]:

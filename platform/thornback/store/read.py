@@ -105,6 +105,11 @@ class StoreReader:
         with self._snapshot() as connection:
             return [decode_state(data) for data in connection.execute(statement).scalars()]
 
+    def held(self, job_ids: Sequence[str]) -> Mapping[str, Balance]:
+        """What is set aside for each of these jobs."""
+        with self._snapshot() as connection:
+            return held_by(connection, job_ids)
+
     def queue_hold(self) -> QueueHold | None:
         """Who holds the queue, None where it goes on."""
         with self._snapshot() as connection:

@@ -32,6 +32,7 @@ _PLAIN = (
     "submission_attempt",
     "cancel_requested",
     "delete_requested",
+    "stop_reason",
     "progress",
     "progress_origin",
     "current_epoch",

@@ -17,7 +17,7 @@ from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.jobs.webhook_changes import WebhookChange
 from thornback.metrics.port import Created, NewJob, QueuePlace
-from thornback.spend.quotas import Level, QuotaChange, sentence
+from thornback.spend.quotas import GoOn, Level, QuotaChange, sentence, stopped
 from thornback.store import versions
 from thornback.store.access import carry_out
 from thornback.store.acts import act_of_change
@@ -112,6 +112,23 @@ class StoreWriter:
             if not change_queue(change, tx.connection):
                 return False, Committed()
             return True, tx.announce(_told(change))
+
+    def go_on(self, change: GoOn) -> tuple[bool, Committed]:
+        """See GoOn: what is set aside is extended, or the end asked for, and the job's events tell of it."""
+        with self._transaction() as tx:
+            try:
+                job = tx.state(canonical_id(change.job_id) or "")
+            except JobNotFound:
+                return False, Committed()
+            if job.final is not None or job.cancel_requested:
+                return False, Committed()
+            found = self._money.go_on(tx.connection, job, change)
+            events = [_alert(job.id, level, change.at) for level in found.nearly_used]
+            if found.refused_by is not None:
+                why = stopped(found.refused_by)
+                events.append(_alert(job.id, found.refused_by, change.at, is_used_up=True))
+                events.append(EventFactory(job.id).stopped(why=why, user=SYSTEM, at=change.at))
+            return found.needed, tx.commit(events) if events else Committed()
 
     def create(self, new: NewJob) -> tuple[Created, Committed]:
         """Make a job, or find the one that an earlier call with the same id or Idempotency-Key made.
@@ -251,6 +268,10 @@ def _parent(tx: Transaction, new: NewJob) -> JobState | None:
     return None
 
 
-def _alert(job_id: str, level: Level, at: datetime) -> JobEvent:
+def _alert(job_id: str, level: Level, at: datetime, *, is_used_up: bool = False) -> JobEvent:
     rule = f"quota {level.what.value} of {level.holder}"
-    return EventFactory(job_id).alert(rule=rule[:200], message=sentence(level), job_ids=[job_id], at=at)
+    if is_used_up:
+        rule, message = f"no {rule} is left", stopped(level)
+    else:
+        message = sentence(level)
+    return EventFactory(job_id).alert(rule=rule[:200], message=message, job_ids=[job_id], at=at)

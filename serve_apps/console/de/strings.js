@@ -176,6 +176,7 @@ export const strings = {
     provider_lost: "Der Anbieter kennt die Bestellung nicht mehr",
     output_lost: "Er wurde fertig, aber seine Dateien waren nicht zu holen",
     provider_cancelled: "Er wurde beim Anbieter beendet",
+    quota_reached: "Es brauchte mehr, als das Kontingent noch hergab",
     part_cancelled: "Sein Training wurde abgebrochen oder gelöscht",
   },
   error: {
