@@ -68,6 +68,7 @@ class DispatcherActor:
         # Loaded in the actor's own process: whoever starts it needs no SQL.
         from thornback.dispatch.alerts import AlertWatch
         from thornback.dispatch.dispatcher import Dispatcher
+        from thornback.dispatch.overrun import OverrunWatch
         from thornback.dispatch.sweeper import Sweeper
         from thornback.metrics.actor import ActorRecorder, connect
         from thornback.store.engine import open_engine
@@ -97,7 +98,10 @@ class DispatcherActor:
         )
         self._dispatcher = dispatcher
         sweeper = Sweeper(settings=self._settings, reader=StoreReader(engine), now=lambda: datetime.now(UTC))
-        await asyncio.gather(dispatcher.run(), alerts.run(), sweeper.run())
+        overrun = OverrunWatch(
+            recorder=recorder, reader=StoreReader(engine), settings=self._settings, now=lambda: datetime.now(UTC)
+        )
+        await asyncio.gather(dispatcher.run(), alerts.run(), sweeper.run(), overrun.run())
 
 
 def _providers(settings: Settings) -> Iterator[ProviderBackend]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -111,7 +111,21 @@ class ClearQuota(ByName):
     at: datetime
 
 
-QuotaChange = SetQuota | ClearQuota
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoOn(ByName):
+    """Set more aside for a run of our own that takes longer than was thought, or ask it to end where nobody may.
+
+    False where what is set aside lasts beyond `ahead`, and where the job has ended or is to end anyway.
+    """
+
+    job_id: str
+    at: datetime
+    ahead: timedelta  # what has to be set aside before it is used: a run that is asked to end takes a while
+    step: timedelta  # set aside beyond that, where the limits allow it
+    may_exceed: bool  # the run goes on whatever the limits say
+
+
+QuotaChange = SetQuota | ClearQuota | GoOn
 
 
 def effective(defaults: Quota, own: Mapping[str, Any] | None) -> Quota:
@@ -187,6 +201,14 @@ def warnings(found: Iterable[Level], amount: Amount, *, share: float, is_part: b
     return reached
 
 
+def stopped(level: Level) -> str:
+    """Why a run that needs more is asked to end, for people."""
+    return (
+        f"{sentence(level)}, and the run takes longer than was set aside for it: it was stopped. It can be retried, "
+        f"from its last checkpoint, when {_relief(level)}"
+    )
+
+
 def sentence(level: Level) -> str:
     """What is used, for people."""
     used, limit = level.shown(level.used), level.shown(level.limit)
@@ -208,9 +230,8 @@ def _refusal(level: Level, wanted: int, at: datetime) -> QuotaExceeded:
     when = {
         Limited.JOBS: "wait for one to end",
         Limited.STORAGE: "delete jobs that nobody needs",
-    }.get(level.what, f"it begins anew at {level.resets_at:%Y-%m-%dT%H:%MZ}" if level.resets_at else "")
-    lift = f"thornback quota set {level.holder.name}{' --team' if level.holder.kind == 'team' else ''}"
-    message = f"{sentence(level)}{more}: {when}, or ask an admin to lift it (`{lift}`)"
+    }.get(level.what, _anew(level))
+    message = f"{sentence(level)}{more}: {when}, or ask an admin to lift it (`{_lift(level)}`)"
     details: dict[str, Any] = {
         "quota": level.what.value,
         "holder": {"kind": level.holder.kind, "name": level.holder.name},
@@ -223,6 +244,18 @@ def _refusal(level: Level, wanted: int, at: datetime) -> QuotaExceeded:
     if level.resets_at is not None:
         details["retry_after_s"] = max(1, int((level.resets_at - at).total_seconds()))
     return kind(message, **details)
+
+
+def _relief(level: Level) -> str:
+    return f"{_anew(level)}, or when an admin has lifted it (`{_lift(level)}`)"
+
+
+def _anew(level: Level) -> str:
+    return f"it begins anew at {level.resets_at:%Y-%m-%dT%H:%MZ}" if level.resets_at else ""
+
+
+def _lift(level: Level) -> str:
+    return f"thornback quota set {level.holder.name}{' --team' if level.holder.kind == 'team' else ''}"
 
 
 def _text(what: Limited, amount: float | int) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -48,6 +49,11 @@ def actual(job: JobState, tariff: Tariff, reserved_micro: int) -> Amount:
     if job.kind in MANY_STEPS:
         return Amount(basis="its parts have their own")
     return _used_here(job, tariff) if job.backend == "ray" else _charged(job, reserved_micro)
+
+
+def used_by_then(job: JobState, tariff: Tariff, at: datetime) -> Amount:
+    """What a run of our own will have cost where it ends at `at`."""
+    return _used_here(replace(job, completed_at=at), tariff)
 
 
 def is_told(job: JobState) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,7 @@ from thornback.store.inbox import (
     read_newest_delivery,
 )
 from thornback.store.items import read_item_counts, read_items, read_open_orders, read_order
+from thornback.store.ledger import Balance, held_by
 from thornback.store.metric_rows import METRIC_ROW, Level, metric_row, rows_of, values_of
 from thornback.store.page import JobPage, JobQuery, JobRow, Order, conditions
 from thornback.store.queue import read_hold, waiting_jobs
