@@ -20,6 +20,7 @@ from serve_apps.api.tracking import Trackers, Tracking, no_trackers
 from thornback.access.throttle import Throttle
 from thornback.artifacts.links import Links, signing_secret
 from thornback.artifacts.usage import measure
+from thornback.health.parts import StorageCheck
 from thornback.metrics.port import Recorder
 from thornback.providers.catalogue import Catalogue, load_catalogue
 from thornback.settings import Settings
@@ -68,6 +69,7 @@ class ApiContext:
         self.dispatcher_health = dispatcher_health
         self.ray_health = ray_health
         self.sender_health = sender_health
+        self.storage_health = StorageCheck(settings.storage)
         self.tracking = Tracking(trackers)
         self.links = Links(settings)
         self.read = Reads(reader)

@@ -29,7 +29,6 @@ from serve_apps.api.app import create_app, create_live_app
 from serve_apps.api.hub import Hub
 from thornback.dispatch.actor import health_check
 from thornback.errors import Unavailable
-from thornback.log import configure_logging
 from thornback.metrics.actor import HEAD_NODE, connect
 from thornback.node.record import NodeFile
 from thornback.notify.actor import sender_health
@@ -37,6 +36,7 @@ from thornback.remote.actor import connect_tracker
 from thornback.settings import Settings, load_settings
 from thornback.store.engine import open_engine
 from thornback.store.read import StoreReader
+from thornback.telemetry.process import begin
 
 REST_REQUESTS = 1000  # at once and per replica, beside the streams
 
@@ -129,7 +129,7 @@ def _application(replica: type, args: Arguments) -> Application:
 
 def _prepare(overrides: Mapping[str, Any]) -> Settings:
     settings = load_settings(**overrides)
-    configure_logging(settings.log_level, secrets=settings.secrets)
+    begin(settings, "api")
     return settings
 
 

@@ -11,13 +11,16 @@ import asyncio
 import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 from thornback.errors import Unavailable
+from thornback.jobs.events import EventKind
 from thornback.log import get_logger
 from thornback.metrics.port import Recorder, StreamEvent
 from thornback.store.read import StoreReader
+from thornback.telemetry import catalogue
 
 T = TypeVar("T")
 
@@ -205,12 +208,15 @@ class Hub:
         if self.is_closed:
             raise HubClosed("the server restarts")
         if counted and self._count >= self._max_streams:
+            catalogue.STREAMS_REFUSED.add()
             raise TooManyStreams(f"this server has {self._max_streams} live clients already; try again later")
         if counted and user is not None and self._by_user[user] >= self._max_per_user:
+            catalogue.STREAMS_REFUSED.add()
             raise TooManyStreams(f"{user} has {self._max_per_user} live clients here already; close some of them")
         client = Subscription(self, job_id=job_id, position=0, counted=counted, user=user)
         self._clients.setdefault(job_id, set()).add(client)
         self._count += counted
+        catalogue.STREAMS.set(self._count)
         if counted and user is not None:
             self._by_user[user] += 1
         self._wanted.set()
@@ -228,6 +234,7 @@ class Hub:
             return
         clients.remove(client)
         self._count -= client.counted
+        catalogue.STREAMS.set(self._count)
         if client.counted and client.user is not None:
             self._by_user[client.user] -= 1
             self._by_user += Counter()  # those with none are forgotten
@@ -277,6 +284,7 @@ class Hub:
             await self._read_gap(page.cursor)
         else:
             self._publish(page.events)
+            _measure_lag(page.events)
             self.position = max(self.position, page.cursor)
 
     async def _read_gap(self, until: int) -> None:
@@ -296,3 +304,10 @@ class Hub:
         if events:
             for client in self._clients.get(None, ()):
                 client.push(events)
+
+
+def _measure_lag(events: Sequence[StreamEvent]) -> None:
+    """One value a page, of its newest event; what a provider says has the provider's time, which may lie far back."""
+    ours = [event for event in events if event.kind is not EventKind.ITEM]
+    if ours:
+        catalogue.STREAM_LAG.observe((datetime.now(UTC) - ours[-1].at).total_seconds())

@@ -269,7 +269,10 @@ class Check(Wire):
 class Health(Wire):
     """Readiness, part by part."""
 
-    status: str = Field(examples=["ok", "unavailable"])
+    status: str = Field(
+        examples=["ok", "degraded", "unavailable"],
+        description="unavailable: it cannot serve; degraded, only at /api/v1/health: some part does not work.",
+    )
     version: str
     streams: int = Field(description="Live clients of this replica.")
     checks: dict[str, Check]

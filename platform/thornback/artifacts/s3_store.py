@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from thornback.errors import InvalidInput, NotFound, StorageUnavailable
+from thornback.telemetry.catalogue import STORAGE_FAULTS
 
 ATTEMPTS = 8  # where one of five requests fails, one of 400,000 is given up
 CONNECTIONS = 32
@@ -98,11 +99,14 @@ def asking(path: str) -> Iterator[None]:
         if code in _NOT_FOUND:
             raise NotFound(f"there is no {_what(code)} s3://{path}") from None
         hint = "; check the credentials and what they may do" if code in REFUSED else ""
+        STORAGE_FAULTS.add(reason="refused")
         raise StorageUnavailable(f"S3 refused s3://{path}: {error}{hint}", s3_code=code) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role, where the platform runs"
+        STORAGE_FAULTS.add(reason="no_credentials")
         raise StorageUnavailable(f"no credentials for s3://{path}: {hint}", s3_code=NO_CREDENTIALS) from error
     except (BotoCoreError, Boto3Error) as error:
+        STORAGE_FAULTS.add(reason="no_answer")
         raise StorageUnavailable(f"S3 does not answer for s3://{path}: {error}") from error
 
 

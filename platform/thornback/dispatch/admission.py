@@ -11,6 +11,7 @@ from math import inf
 from thornback.backends.port import Backend, Resources, Survey, submission_id
 from thornback.dispatch.capacity import fraction
 from thornback.dispatch.care import Care
+from thornback.dispatch.measured import measure_launch
 from thornback.dispatch.order import Running, Waiting
 from thornback.dispatch.policy import Decision, Limits, choose
 from thornback.dispatch.reasons import held, provider_of
@@ -121,6 +122,8 @@ class Admission:
             events.append(EventFactory(job_id).pending(Attempt(attempt_of(job)), reason=reason_text, at=at))
         if events:
             await self._recorder.record(events)
+        for job_id in decision.start:
+            measure_launch(jobs[job_id], attempt=attempt_of(jobs[job_id]), at=at)
 
     async def _start(self, jobs: Sequence[JobState], backend: Backend) -> dict[str, ThornbackError]:
         async def start(job: JobState) -> tuple[str, ThornbackError | None]:

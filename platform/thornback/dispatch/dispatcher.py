@@ -10,6 +10,7 @@ Knows no Ray: the recorder, the reader, the backends and the clock are given to 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from thornback.backends.port import Backend, BackendState, Phase, Survey, submis
 from thornback.dispatch import family
 from thornback.dispatch.admission import Admission
 from thornback.dispatch.care import Care, PartsReader
+from thornback.dispatch.measured import measure_look, measure_queue
 from thornback.dispatch.supervise import Step, attempt_of, is_launched, next_step
 from thornback.errors import ThornbackError
 from thornback.jobs.events import EventKind
@@ -27,6 +29,7 @@ from thornback.jobs.state import JobState
 from thornback.log import get_logger
 from thornback.metrics.port import QueuePlace, Recorder
 from thornback.settings import Settings
+from thornback.telemetry import catalogue
 
 log = get_logger("dispatcher")
 
@@ -130,6 +133,7 @@ class Dispatcher:
             Unavailable: the database or the recorder is away; nothing can be decided without them.
         """
         self._healthy, self._restless = True, False
+        began = time.perf_counter()
         await self._survey()
         # After the backends: a driver commits its end before it exits, so an exit that was seen there
         # finds its event here.
@@ -154,6 +158,8 @@ class Dispatcher:
             self._places = places
         self._ticks += 1
         self._last_tick = self._now()
+        took_s = time.perf_counter() - began
+        measure_look(self._surveys, took_s=took_s, paused=self._hold is not None, now=self._last_tick)
 
     def _lacks_backend(self, job: JobState) -> bool:
         """True where it cannot be seen to here. A job of several steps is not begun without the one it needs later."""
@@ -212,6 +218,7 @@ class Dispatcher:
                 launched.append(job)
         self._counts["waiting"] += len(waiting)
         self._counts["running"] += len(launched)
+        measure_queue(backend.name, waiting, len(launched), now=self._now())
         self._restless |= bool(due) or any(job.cancel_requested for job in launched)
         await asyncio.gather(*(self._take(step, job, seen, backend, survey) for step, job, seen in due))
         outcome = await self._admission.admit(waiting, launched, backend, survey, hold=self._hold)
@@ -278,6 +285,7 @@ class Dispatcher:
             # Once, and not again at each look for as long as it lasts.
             log.error("dispatching failed", error=message, **({} if job_id is None else {"job_id": job_id}))
         self._healthy = False
+        catalogue.DISPATCH_FAULTS.add()
         self._problem = Problem(self._now(), message, job_id)
 
 

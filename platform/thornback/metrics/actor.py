@@ -23,7 +23,6 @@ from thornback.jobs.queue import QueueChange
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.jobs.webhook_changes import WebhookChange
-from thornback.log import configure_logging
 from thornback.metrics.gather import Gatherer
 from thornback.metrics.port import (
     Ack,
@@ -39,6 +38,7 @@ from thornback.metrics.port import (
 )
 from thornback.settings import Settings
 from thornback.spend.quotas import QuotaChange
+from thornback.telemetry.process import begin
 
 METRICS_ACTOR = "thornback-metrics"
 
@@ -76,7 +76,7 @@ class MetricsActor:
     def __init__(self, settings: Settings) -> None:
         # Nothing here may fail because the database is away: Ray restarts an actor that dies, but not one
         # whose constructor raises.
-        configure_logging(settings.log_level, secrets=settings.secrets)
+        begin(settings, "recorder")
         # Loaded in the actor's own process: clients, such as training workers, need no SQL.
         from thornback.metrics.local import LocalRecorder
 

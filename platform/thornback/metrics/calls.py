@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ class RecordCall:
     events: Sequence[JobEvent]
     speaker: Speaker | None
     future: Future[Ack] = field(default_factory=Future)
+    arrived: float = field(default_factory=time.monotonic)
 
     @property
     def size(self) -> int:
@@ -45,6 +47,7 @@ class ReceiveCall:
 
     arrival: Arrival
     future: Future[Receipt] = field(default_factory=Future)
+    arrived: float = field(default_factory=time.monotonic)
 
     @property
     def size(self) -> int:
@@ -76,6 +79,7 @@ class OperationCall:
     job_ids: tuple[str, ...] = ()
     forget: bool = False  # the jobs are gone afterwards
     future: Future[Any] = field(default_factory=Future)
+    arrived: float = field(default_factory=time.monotonic)
     size: int = 1
 
 

@@ -26,8 +26,10 @@ from thornback.metrics.calls import (
     missing,
     refusal,
 )
+from thornback.metrics.measured import measure
 from thornback.metrics.port import Ack, Receipt, StreamEvent
 from thornback.metrics.standing import Fence, Standing
+from thornback.telemetry import catalogue
 
 if TYPE_CHECKING:
     from thornback.store.write import Committed, StoreWriter
@@ -196,10 +198,13 @@ class Committer:
 
     def _work(self, batch: Sequence[Call]) -> None:
         self._busy_since = time.monotonic()
+        catalogue.COMMIT_WAITING.set(self._waiting)
         self._process([call for call in batch if call.future.set_running_or_notify_cancel()])
         self._busy_since = None
         with self._changed:
             self._waiting -= sum(call.size for call in batch)
+        catalogue.COMMIT_WAITING.set(self._waiting)
+        catalogue.COMMIT_LAG.observe(time.monotonic() - min(call.arrived for call in batch))
 
     def _settle(self) -> bool:
         """Learn the newest id in the database; False where it does not answer."""
@@ -286,6 +291,8 @@ class Committer:
         started = time.perf_counter()
         committed = self._writer.commit(events, [call.arrival for call in deliveries])
         self.last_commit_ms = (time.perf_counter() - started) * 1000.0
+        catalogue.COMMIT.observe(self.last_commit_ms / 1000.0)
+        catalogue.COMMIT_EVENTS.observe(len(committed.events))
         self._accept(committed)
         return committed.events[: committed.direct], committed.receipts
 
@@ -302,6 +309,7 @@ class Committer:
             return
         self.events += len(committed.events)
         self._standing.update(committed.jobs)
+        measure(committed.events, committed.jobs)
         if committed.events:
             self._cursor = committed.events[-1].id
             self._publish(committed.events)
@@ -343,6 +351,7 @@ class Committer:
         if isinstance(error, ThornbackError):
             if isinstance(error, StoreUnavailable):
                 self._problem = (time.monotonic(), str(error))
+                catalogue.COMMIT_FAULTS.add()
             fail(calls, error)
             return
         _log.warning("call refused", error=repr(error), jobs=sorted(job_ids))

@@ -27,6 +27,7 @@ from thornback.notify.standing import after_answer, is_troubled, standing_of
 from thornback.notify.targets import Send
 from thornback.notify.throttle import ProgressThrottle
 from thornback.store.webhooks import WebhookReader
+from thornback.telemetry import catalogue
 
 PAGE = 32  # messages of one webhook that are read at once
 _RETRY_S = 0.5
@@ -202,13 +203,15 @@ class Courier:
                 return
             began = time.perf_counter()
             answer = await self._send(webhook, message)
-            self._account(webhook, item, answer, ms=(time.perf_counter() - began) * 1000.0)
+            took_s = time.perf_counter() - began
+            catalogue.WEBHOOK_SEND.observe(took_s, target=_target(webhook, message).value)
+            self._account(webhook, item, answer, ms=took_s * 1000.0)
         finally:
             self._lanes.done(lane, ticket=ticket)
             self._wake.set()
 
     async def _send(self, webhook: Webhook, message: Message | NewMessage) -> Answer:
-        target = Target.EMAIL if message.address else webhook.target
+        target = _target(webhook, message)
         address = message.address or webhook.address
         try:
             return await self._targets[target](webhook, address, message.event_id, message.body, self._clock.now())
@@ -232,6 +235,8 @@ class Courier:
                 chance = self._chance.random()
                 due = next_attempt(failures, now, chance=chance, not_before=answer.hold_until)
         state = MessageState.DELIVERED if is_taken else MessageState.WAITING if due else MessageState.DEAD
+        outcome = "again" if state is MessageState.WAITING else state.value
+        catalogue.WEBHOOKS_OUT.add(target=_target(webhook, item.message).value, outcome=outcome)
         attempt = Try(at=now, status=answer.status, problem=answer.problem, ms=ms)
         self._results.append(Settled(message_id=item.id, state=state, due_at=due, failures=failures, attempt=attempt))
         self._has_results.set()
@@ -287,3 +292,7 @@ class Courier:
         times = [max(due, holds.get(id) or due) for id, due in found.items()]
         progress = self._throttle.next_due(now)
         return min([*times, *([progress] if progress else [])], default=None)
+
+
+def _target(webhook: Webhook, message: Message | NewMessage) -> Target:
+    return Target.EMAIL if message.address else webhook.target

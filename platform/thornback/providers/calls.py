@@ -12,6 +12,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from thornback.errors import InvalidInput, ProviderUnavailable, ThornbackError
 from thornback.providers.breaker import Breaker
 from thornback.providers.faults import Fault, NoAnswer, Unreadable, ask_error, order_error
+from thornback.providers.measured import measured
 from thornback.providers.port import ProviderHealth
 from thornback.providers.throttle import Throttle
 
@@ -53,7 +54,8 @@ class Calls:
             ProviderRefused: it will not be taken.
         """
         await self._orders.enter()
-        return await self._attempt(send, ORDER_S, order_error, self._orders)
+        with measured(self._provider, "order"):
+            return await self._attempt(send, ORDER_S, order_error, self._orders)
 
     async def ask(self, send: Callable[[], Awaitable[Answer]], *, within_s: float = ASK_S) -> Answer:
         """Send something that may arrive twice; repeated with jitter while the provider is in trouble.
@@ -73,7 +75,8 @@ class Calls:
 
         async def once() -> Answer:
             await self._questions.enter()
-            return await self._attempt(send, within_s, ask_error, self._questions)
+            with measured(self._provider, "ask"):
+                return await self._attempt(send, within_s, ask_error, self._questions)
 
         return await tries(once)
 

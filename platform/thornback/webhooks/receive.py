@@ -22,6 +22,7 @@ from thornback.providers import fal_body, replicate_body
 from thornback.providers.port import Sighting
 from thornback.providers.reading import load_body
 from thornback.store.sought import Known, Sought
+from thornback.telemetry.catalogue import WEBHOOKS_IN
 from thornback.webhooks.address import Address
 from thornback.webhooks.meaning import Interpreter, Meaning, dead
 from thornback.webhooks.verify import Verifier
@@ -81,6 +82,20 @@ class Receiver:
             SignatureInvalid: it is not the provider's word; nothing has changed.
             Unavailable: the database or the keys are away; nothing has changed, and the provider should try again.
         """
+        outcome = "unavailable"
+        try:
+            receipt = await self._receive(provider, headers, body, address, at=at)
+            outcome = _outcome(receipt)
+        except SignatureInvalid:
+            outcome = "refused"
+            raise
+        finally:
+            WEBHOOKS_IN.add(provider=provider, outcome=outcome)
+        return receipt
+
+    async def _receive(
+        self, provider: str, headers: Mapping[str, str], body: bytes, address: Address, *, at: datetime
+    ) -> Receipt:
         envelope = await self._verifiers[provider].verify(headers, body, now=at)
         delivery = Delivery(
             provider=provider,
@@ -135,6 +150,12 @@ class Receiver:
         except Exception as error:  # noqa: BLE001 - a fault of ours must not cost the delivery; mended, it is replayed
             _log.exception("a webhook could not be interpreted", provider_id=sighting.provider_id)
             return dead(delivery, f"it could not be interpreted: {type(error).__name__}: {error}")
+
+
+def _outcome(receipt: Receipt) -> str:
+    if receipt.problem is not None:
+        return "dead"
+    return "applied" if receipt.is_new else "repeat"
 
 
 def _load(body: bytes) -> Mapping[str, Any]:

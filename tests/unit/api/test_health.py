@@ -6,14 +6,15 @@ import asyncio
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serve_apps.api.app import create_app
-from serve_apps.api.routes import health
 from tests.fixtures.api import ApiPlatform
 from thornback.errors import StoreUnavailable, Unavailable
+from thornback.health import ask
 from thornback.store.migrate import head_revision
 from thornback.store.read import StoreReader
 
@@ -29,7 +30,10 @@ async def test_all_is_well(api: ApiPlatform) -> None:
         "database": True,
         "metrics": True,
         "dispatcher": True,
+        "storage": True,
+        "disk": True,
     }
+    assert set(ready.json()["checks"]) == {"database", "metrics", "dispatcher"}
     assert body["checks"]["dispatcher"]["detail"] == {"running": 0}
     assert body["checks"]["metrics"]["detail"]["database"] == "ok"
     versions = body["versions"]
@@ -65,7 +69,7 @@ class HangingReader(StoreReader):
 
 
 async def test_a_part_that_hangs_is_given_up(api: ApiPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "CHECK_S", 0.1)
+    monkeypatch.setattr(ask, "CHECK_S", 0.1)
     reader = HangingReader()
     async with api.client(api.app(reader=reader)) as client:
         try:
@@ -130,3 +134,43 @@ async def test_a_sender_that_is_away_is_told_and_turns_no_request_away(api: ApiP
         answer = await client.get("/api/v1/health")
     assert answer.status_code == 200
     assert answer.json()["checks"]["notify"]["error"] == "the sender of webhooks is away: gone"
+
+
+async def test_a_storage_that_cannot_be_written_is_told_and_turns_no_request_away(
+    api: ApiPlatform, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    async with api.client(storage=str(tmp_path / "file")) as client:
+        ready, answer = await client.get("/readyz"), await client.get("/api/v1/health")
+    assert (ready.status_code, answer.status_code, answer.json()["status"]) == (200, 200, "degraded")
+    assert "the storage cannot be written" in answer.json()["checks"]["storage"]["error"]
+
+
+async def test_a_full_disk(api: ApiPlatform) -> None:
+    async with api.client(disk_floor_bytes=2**62) as client:
+        answer = await client.get("/api/v1/health")
+    assert answer.json()["status"] == "degraded"
+    assert "are free in" in answer.json()["checks"]["disk"]["error"]
+
+
+class Tells:
+    """The tracker of a provider whose breaker is open."""
+
+    async def sync(self, job_id: str) -> object:
+        raise AssertionError
+
+    async def import_training(self, provider_id: str) -> str:
+        raise AssertionError
+
+    async def health(self) -> Mapping[str, Any]:
+        return {"ready": True, "breaker": "open", "retry_at": "2026-01-31T12:00:00Z", "last_error": "502"}
+
+
+async def test_a_provider_that_is_left_alone(api: ApiPlatform) -> None:
+    app = api.app(trackers=lambda _: Tells(), replicate_api_token="r8_x")
+    async with api.client(app) as client:
+        answer = await client.get("/api/v1/health")
+    checks = answer.json()["checks"]
+    assert (answer.json()["status"], checks["provider:replicate"]["ok"]) == ("degraded", False)
+    assert "left alone until 2026-01-31T12:00:00Z; the last was: 502" in checks["provider:replicate"]["error"]
+    assert "provider:fal" not in checks

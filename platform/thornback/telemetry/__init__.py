@@ -1,0 +1,1 @@
+"""What the platform tells of itself: metrics for Prometheus, traces for OpenTelemetry. Neither is needed to run it."""
