@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from serve_apps.api.spec_body import SPEC_TAGS, UNKNOWN_SPEC, wrong_spec
 from thornback.errors import InvalidInput, NotSignedIn, QuotaExceeded, ThornbackError, TooManyTries
+from thornback.jobs.spec import field_told
 from thornback.log import get_logger
 from thornback.masking import Masker
 
@@ -230,7 +231,8 @@ def from_validation(items: Sequence[Any]) -> InvalidInput:
     for item in items:
         if item["type"] == UNKNOWN_SPEC and (error := wrong_spec(item["input"])):
             return error
-    errors = [{"field": _field(item), "message": _sentence(item)} for item in items]
+    told = [field_told(_field(item), _sentence(item)) for item in items]
+    errors = [{"field": field, "message": message} for field, message in told]
     return InvalidInput("; ".join(f"{item['field']}: {item['message']}" for item in errors), errors=errors)
 
 

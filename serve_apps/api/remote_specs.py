@@ -5,7 +5,7 @@ from __future__ import annotations
 from thornback.errors import AddressRefused, InvalidInput
 from thornback.jobs.addresses import addresses
 from thornback.jobs.prompts import expand
-from thornback.jobs.spec import ImageSetSpec, JobSpec, RemoteLoraSpec, VideoLoraSpec
+from thornback.jobs.spec import ImageSetSpec, JobSpec, RemoteLoraSpec, SweepSpec, VideoLoraSpec
 from thornback.media.source import check_source
 from thornback.net.s3 import check_s3, is_s3
 from thornback.providers.catalogue import Catalogue
@@ -23,6 +23,10 @@ def check_spec(spec: JobSpec, settings: Settings, catalogue: Catalogue) -> None:
         InvalidInput: names the field, and what the trainer or model takes.
     """
     _check_buckets(spec, settings)
+    if isinstance(spec, SweepSpec):
+        for trial in spec.examples():
+            check_spec(trial, settings, catalogue)
+        return
     if isinstance(spec, VideoLoraSpec):
         _check_video(spec.config.video_url, settings)
         return check_spec(spec.training(_ANY_DATASET), settings, catalogue)

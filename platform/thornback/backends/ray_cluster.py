@@ -34,6 +34,7 @@ T = TypeVar("T")
 ENTRYPOINTS: Mapping[str, str] = {
     "convnext": "train_jobs.convnext",
     "lora": "train_jobs.lora",
+    "sweep": "train_jobs.sweep",
     "video_lora": "train_jobs.video_lora",
 }
 

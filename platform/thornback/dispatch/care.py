@@ -148,7 +148,7 @@ class Care:
         await self._clean_up(job)
         make = EventFactory(job.id)
         if job.stop_reason is None:
-            await self._record(make.cancelled(at=self._now(), message=message))
+            await self._record(make.cancelled(at=self._now(), message=job.ended_early or message))
         else:
             why, attempt = FailureReason.QUOTA_REACHED, Attempt(attempt_of(job))
             await self._record(make.failed(attempt, reason=why, message=job.stop_reason, at=self._now()))

@@ -33,7 +33,7 @@ class EventKind(StrEnum):
     LOG = "log"  # attempt, restart, rank, seq, lines[…]
     ITEM = "item"  # an order at a provider: item, order, status, provider, provider_id, …; see items.py
     ARTIFACT = "artifact"  # attempt, restart, name, type, uri, size_bytes, sha256
-    CANCEL_REQUESTED = "cancel_requested"  # user, delete, why
+    CANCEL_REQUESTED = "cancel_requested"  # user, delete, why, ended
     PRIORITIZED = "prioritized"  # user, priority
     ASKED = "asked"  # user, what: a Wish, for the run that goes on
     RETRIED = "retried"  # attempt, restart, reason, message
@@ -59,7 +59,7 @@ class JobEvent(ByName):
     """One fact about one job, or about the platform; `data` is JSON-ready (no NaN)."""
 
     job_id: str
-    source: str  # who says so: api, dispatcher, train, provider, alerts, end
+    source: str  # who says so: api, dispatcher, train, provider, alerts, sweep, end
     key: str
     kind: EventKind
     at: datetime  # aware, UTC
@@ -124,6 +124,11 @@ class EventFactory:
             user=user,
             delete=delete,
         )
+
+    def ended_early(self, *, why: str, user: str, at: datetime) -> JobEvent:
+        """A cancel by the sweep that the job is a trial of: the job is cancelled then, which is no failure."""
+        data = {"user": user, "delete": False, "ended": why}
+        return self._event("sweep", "end early", EventKind.CANCEL_REQUESTED, at, **data)
 
     def stopped(self, *, why: str, user: str, at: datetime) -> JobEvent:
         """A cancel by the platform itself; the job then fails, as `FailureReason.QUOTA_REACHED`, with these words."""

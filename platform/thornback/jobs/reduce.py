@@ -197,6 +197,7 @@ def _cancel_requested(job: JobState, event: JobEvent) -> JobState:
         cancel_requested=True,
         delete_requested=job.delete_requested or event.data["delete"],
         stop_reason=min(reasons, default=None),
+        ended_early=_least_text(job.ended_early, event.data.get("ended")),
     )
 
 
@@ -245,6 +246,10 @@ def _mark(event: JobEvent, *, phase: int = PHASE_RUNNING) -> Mark:
 
 def _earliest(known: datetime | None, new: datetime) -> datetime:
     return new if known is None else min(known, new)
+
+
+def _least_text(known: str | None, new: str | None) -> str | None:
+    return min((text for text in (known, new) if text is not None), default=None)
 
 
 def _rank(value: float | None) -> float:

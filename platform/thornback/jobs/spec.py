@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +15,9 @@ from thornback.jobs.convnext import TrainingConfig
 from thornback.jobs.image_set import ImageSetConfig
 from thornback.jobs.lora import RemoteLoraConfig
 from thornback.jobs.own_lora import LoraConfig
+from thornback.jobs.space import Parameters
+from thornback.jobs.sweep import SweepConfig
+from thornback.jobs.trials import TRAININGS, check_space, examples, trial_body
 from thornback.jobs.video_lora import VideoLoraConfig
 
 
@@ -169,8 +173,54 @@ class VideoLoraSpec(JobSpecBase):
         return self
 
 
+class SweepSpec(JobSpecBase):
+    """Try a training with other values for some of its fields. `backend` runs the trials that name none themselves."""
+
+    kind: Literal["sweep"]
+    backend: Literal["ray", "replicate", "fal"] = "ray"
+    config: SweepConfig
+
+    @property
+    def total_epochs(self) -> int:
+        """None are told."""
+        return 0
+
+    def resources(self, *, cluster_has_gpu: bool) -> ResourceRequest:
+        """Nothing: it must not hold what its own trials wait for."""
+        return _NO_CORES
+
+    def trial(self, number: int, parameters: Parameters) -> JobSpec:
+        """The job of one trial. Raises pydantic's ValidationError, or InvalidInput for a backend that cannot run it."""
+        body = trial_body(self.config, self._of_trials(number), parameters)
+        return spec_model(body["kind"], body["backend"]).model_validate(body)
+
+    def examples(self) -> Iterator[JobSpec]:
+        """Trials as they may come, for checks beyond their models; such as go together by chance only are left out."""
+        for parameters in examples(self.config.space):
+            with suppress(ValidationError):
+                yield self.trial(1, parameters)
+
+    def _of_trials(self, number: int) -> dict[str, Any]:
+        return {
+            "kind": TRAININGS[0],
+            "backend": self.backend,
+            "job_name": f"{self.job_name[:240]} (trial {number})",
+            "priority": self.priority,
+            "max_retries": self.max_retries,
+            "tags": self.tags,
+        }
+
+    @model_validator(mode="after")
+    def _can_be_tried(self) -> Self:
+        try:
+            check_space(self.config, self._of_trials(1), spec_model)
+        except InvalidInput as error:
+            raise ValueError(f"config.trial.{error.message}") from None
+        return self
+
+
 # The union of all kinds and what runs them.
-JobSpec = ConvNextSpec | LoraSpec | RemoteLoraSpec | ImageSetSpec | VideoLoraSpec
+JobSpec = ConvNextSpec | LoraSpec | RemoteLoraSpec | ImageSetSpec | VideoLoraSpec | SweepSpec
 
 DEFAULT_KIND = "convnext"
 
@@ -182,6 +232,9 @@ SPECS: Mapping[tuple[str, str], type[JobSpec]] = {
     ("lora", "ray"): LoraSpec,
     ("lora", "replicate"): RemoteLoraSpec,
     ("lora", "fal"): RemoteLoraSpec,
+    ("sweep", "ray"): SweepSpec,
+    ("sweep", "replicate"): SweepSpec,
+    ("sweep", "fal"): SweepSpec,
     ("video_lora", "fal"): VideoLoraSpec,
     ("video_lora", "replicate"): VideoLoraSpec,
     ("video_lora", "ray"): VideoLoraSpec,
@@ -226,17 +279,22 @@ def _or(words: Sequence[str]) -> str:
 
 
 _NAMED = re.compile(r"(config(?:\.\w+)+): (.+)", re.DOTALL)
+_SEVERAL = ("body", "config")  # where a check of several fields stands
+
+
+def field_told(name: str, message: str) -> tuple[str, str]:
+    """The field and what is wrong with it; a check of several fields names the one that is wrong in its message."""
+    said = _NAMED.match(message) if name in _SEVERAL else None
+    return (said[1], said[2]) if said else (name, message)
 
 
 def invalid_input(error: ValidationError, *, prefix: str = "") -> InvalidInput:
     """Turn pydantic's error into ours, with dotted field names."""
     errors = []
     for item in error.errors(include_url=False, include_input=False):
-        name = ".".join(str(part) for part in item["loc"]) or "body"
         # pydantic prefixes what a validator of ours said; the sentence stands on its own
-        message = re.sub(r"^(Value|Assertion) error, ", "", item["msg"])
-        if name == "body" and (said := _NAMED.match(message)):  # a check of several fields names the one that is wrong
-            name, message = said.groups()
+        said = re.sub(r"^(Value|Assertion) error, ", "", item["msg"])
+        name, message = field_told(".".join(str(part) for part in item["loc"]) or "body", said)
         errors.append({"field": prefix + name, "message": message})
     summary = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
     return InvalidInput(summary, errors=errors)

@@ -14,7 +14,7 @@ from thornback.jobs.status import FailureReason, JobStatus
 HEADLINE_METRICS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate")
 
 # Kinds whose driver runs on the cluster and gives the training itself to a job of its own, on `backend`.
-MANY_STEPS = frozenset({"video_lora"})
+MANY_STEPS = frozenset({"video_lora", "sweep"})
 
 # The request (see Wish) that a parked job waits for.
 APPROVAL = "approve"
@@ -96,6 +96,7 @@ class JobState(ByName):
     cancel_requested: bool = False
     delete_requested: bool = False
     stop_reason: str | None = None  # why the platform asked for its end; None: nobody did, or a person
+    ended_early: str | None = None  # why its sweep asked for its end; None: it did not
     asked: Mapping[str, datetime] = field(default_factory=dict)  # the newest request of each Wish
     started_at: datetime | None = None
     completed_at: datetime | None = None

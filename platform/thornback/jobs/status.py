@@ -46,6 +46,7 @@ class FailureReason(StrEnum):
     OUTPUT_LOST = "output_lost"  # it finished, but its files could not be fetched
     PROVIDER_CANCELLED = "provider_cancelled"  # somebody ended it at the provider
     QUOTA_REACHED = "quota_reached"  # it took longer than was set aside for it, and nobody may have more
+    MOVED = "moved"  # it left its machines by itself, with a checkpoint; never how a job ends
     PART_CANCELLED = "part_cancelled"  # a job that is a part of it was cancelled or deleted
 
     @property

@@ -11,7 +11,16 @@ import sqlalchemy as sa
 from thornback.errors import InvalidInput, SettingsError
 from thornback.jobs.lora import RemoteLoraConfig
 from thornback.jobs.pace import expected
-from thornback.jobs.spec import ConvNextSpec, ImageSetSpec, JobSpec, LoraSpec, RemoteLoraSpec, VideoLoraSpec, parse_spec
+from thornback.jobs.spec import (
+    ConvNextSpec,
+    ImageSetSpec,
+    JobSpec,
+    LoraSpec,
+    RemoteLoraSpec,
+    SweepSpec,
+    VideoLoraSpec,
+    parse_spec,
+)
 from thornback.jobs.state import MANY_STEPS, JobState
 from thornback.jobs.status import JobStatus
 from thornback.providers.catalogue import Catalogue
@@ -31,6 +40,8 @@ def estimate(job: JobState, tariff: Tariff, catalogue: Callable[[], Catalogue], 
     """What is set aside for a job before it starts: of several steps, that of its training."""
     try:
         spec = parse_spec(job.spec)
+        if isinstance(spec, SweepSpec):
+            return Amount(micro_usd=micro(spec.config.budget.usd or 0.0), basis="its own budget, for all its trials")
         if isinstance(spec, VideoLoraSpec):
             spec = _training(spec)
         if isinstance(spec, ConvNextSpec | LoraSpec):

@@ -33,6 +33,7 @@ _PLAIN = (
     "cancel_requested",
     "delete_requested",
     "stop_reason",
+    "ended_early",
     "progress",
     "progress_origin",
     "current_epoch",

@@ -131,7 +131,7 @@ def test_a_lora_at_a_provider_has_a_configuration_of_its_own(backend: str) -> No
             "backend: 'ray' cannot run kind image_set; use replicate or fal",
         ),
         ({"job_name": "run", "backend": "fal"}, "backend: 'fal' cannot run kind convnext; use ray"),
-        ({**LORA, "kind": "loar"}, "kind: 'loar' is unknown; use one of convnext, image_set, lora, video_lora"),
+        ({**LORA, "kind": "loar"}, "kind: 'loar' is unknown; use one of convnext, image_set, lora, sweep, video_lora"),
     ],
 )
 def test_a_backend_that_cannot_run_a_kind_is_refused_with_those_that_can(body: dict[str, Any], sentence: str) -> None:
