@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -16,33 +14,23 @@ from ray.exceptions import RayError
 from thornback.backends.provider import SLOTS, ProviderBackend
 from thornback.backends.ray_cluster import ENTRYPOINTS, RayClusterBackend
 from thornback.errors import Unavailable
-from thornback.log import configure_logging, get_logger
+from thornback.metrics.service import ServiceActor, start_service
 from thornback.providers.open import configured
 from thornback.remote.actor import connect_tracker
 from thornback.settings import Settings
 
 DISPATCHER_ACTOR = "thornback-dispatcher"
 
-log = get_logger("dispatcher")
-
-# Beside the metrics actor and the database file of one machine.
-_HEAD_NODE = {"node:__internal_head__": 0.001}
-_OPTIONS: Mapping[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "max_concurrency": 4}
-_CONNECT_RETRY_S = 0.5
 _HEALTH_S = 5.0
 
 
-class DispatcherActor:
-    """A Dispatcher in a thread with an event loop of its own, so that it also runs after a restart by Ray."""
+class DispatcherActor(ServiceActor):
+    """A Dispatcher, with what looks about at its side."""
 
     def __init__(self, settings: Settings, entrypoints: Mapping[str, str]) -> None:
-        configure_logging(settings.log_level, secrets=settings.secrets)
-        self._settings = settings
         self._entrypoints = entrypoints
-        self._loop = asyncio.new_event_loop()
         self._dispatcher: Any = None
-        self._connecting = "it is starting"
-        threading.Thread(target=self._run, name="dispatcher", daemon=True).start()
+        super().__init__(settings, "dispatcher")
 
     def wake(self) -> None:
         """Look soon."""
@@ -52,36 +40,22 @@ class DispatcherActor:
     def health(self) -> dict[str, Any]:
         """See Dispatcher.health; before the first look `ok` is False and `last_error` says what is awaited."""
         if self._dispatcher is None:
-            return {"ok": False, "ticks": 0, "last_error": {"message": self._connecting}}
+            return {"ok": False, "ticks": 0, "last_error": {"message": self._awaited}}
         health: dict[str, Any] = self._dispatcher.health()
         return health
 
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._main())
-        except BaseException:
-            # It never ends by itself. Where it does, a fresh process is the cure, and Ray starts one.
-            log.exception("the dispatcher ended")
-            os._exit(1)
-
-    async def _main(self) -> None:
-        # Loaded in the actor's own process: whoever starts it needs no SQL.
+    async def main(self) -> None:
+        """Dispatch, watch for alerts, sweep."""
         from thornback.dispatch.alerts import AlertWatch
         from thornback.dispatch.dispatcher import Dispatcher
         from thornback.dispatch.overrun import OverrunWatch
         from thornback.dispatch.sweeper import Sweeper
-        from thornback.metrics.actor import ActorRecorder, connect
+        from thornback.health.platform_watch import open_watch
         from thornback.store.engine import open_engine
         from thornback.store.failures import read_failures
         from thornback.store.read import StoreReader
 
-        recorder: ActorRecorder | None = None
-        while recorder is None:
-            try:
-                recorder = await asyncio.to_thread(connect, self._settings)
-            except Unavailable as error:
-                self._connecting = error.message
-                await asyncio.sleep(_CONNECT_RETRY_S)
+        recorder = await self.recorder()
         engine = open_engine(self._settings.database_url)
         dispatcher = Dispatcher(
             recorder=recorder,
@@ -101,7 +75,8 @@ class DispatcherActor:
         overrun = OverrunWatch(
             recorder=recorder, reader=StoreReader(engine), settings=self._settings, now=lambda: datetime.now(UTC)
         )
-        await asyncio.gather(dispatcher.run(), alerts.run(), sweeper.run(), overrun.run())
+        watch = open_watch(self._settings, recorder=recorder, engine=engine)
+        await asyncio.gather(dispatcher.run(), alerts.run(), sweeper.run(), overrun.run(), watch.run())
 
 
 def _providers(settings: Settings) -> Iterator[ProviderBackend]:
@@ -117,15 +92,7 @@ def start_dispatcher(settings: Settings, *, entrypoints: Mapping[str, str] = ENT
         settings: of the platform.
         entrypoints: the module that runs each kind of job.
     """
-    actor_class: Any = ray.remote(**_OPTIONS)(DispatcherActor)
-    handle: ActorHandle[Any] = actor_class.options(
-        name=DISPATCHER_ACTOR,
-        namespace=settings.namespace,
-        lifetime="detached",
-        get_if_exists=True,
-        resources=_HEAD_NODE,
-    ).remote(settings, dict(entrypoints))
-    return handle
+    return start_service(DispatcherActor, DISPATCHER_ACTOR, settings, settings, dict(entrypoints), calls=4)
 
 
 def health_check(settings: Settings) -> Callable[[], Awaitable[dict[str, Any]]]:

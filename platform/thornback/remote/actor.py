@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -14,19 +12,13 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from thornback.errors import BackendError, ThornbackError, Unavailable
-from thornback.log import configure_logging, get_logger
-from thornback.metrics.actor import HEAD_NODE
+from thornback.metrics.service import ServiceActor, start_service
 from thornback.providers.open import configured
 from thornback.settings import Settings
 
 PREFIX = "thornback-provider-"
 
-log = get_logger("tracker")
-
 T = TypeVar("T")
-
-_OPTIONS: Mapping[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "max_concurrency": 100}
-_CONNECT_RETRY_S = 0.5
 
 # How long the callers wait. The dispatcher looks at all backends at once, and none may hold it up.
 SURVEY_S = 3.0
@@ -34,16 +26,13 @@ CALL_S = 30.0
 SYNC_S = 120.0  # the provider is asked, several times where it is in trouble
 
 
-class TrackerActor:
-    """A Tracker in a thread with an event loop of its own, so that it also runs after a restart by Ray."""
+class TrackerActor(ServiceActor):
+    """A Tracker."""
 
     def __init__(self, name: str, settings: Settings) -> None:
-        configure_logging(settings.log_level, secrets=settings.secrets)
-        self._name, self._settings = name, settings
-        self._loop = asyncio.new_event_loop()
+        self._name = name
         self._tracker: Any = None
-        self._connecting = "it is starting"
-        threading.Thread(target=self._run, name=f"tracker of {name}", daemon=True).start()
+        super().__init__(settings, f"tracker of {name}")
 
     async def start(self, job_id: str) -> None:
         """See Tracker."""
@@ -71,29 +60,20 @@ class TrackerActor:
     async def health(self) -> dict[str, Any]:
         """See Tracker; before it runs `ready` is False and `last_problem` says what is awaited."""
         if self._tracker is None:
-            return {"provider": self._name, "ready": False, "last_problem": {"message": self._connecting}}
+            return {"provider": self._name, "ready": False, "last_problem": {"message": self._awaited}}
         health: dict[str, Any] = self._tracker.health()
         return health
 
     def _found(self) -> Any:
         if self._tracker is None:
-            raise Unavailable(f"the tracker of {self._name} is not there yet: {self._connecting}")
+            raise Unavailable(f"the tracker of {self._name} is not there yet: {self._awaited}")
         return self._tracker
 
     async def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._main())
-        except BaseException:
-            # It never ends by itself. Where it does, a fresh process is the cure, and Ray starts one.
-            log.exception("the tracker ended", provider=self._name)
-            os._exit(1)
-
-    async def _main(self) -> None:
-        # Loaded in the actor's own process: whoever starts it needs neither SQL nor the providers' clients.
-        from thornback.metrics.actor import ActorRecorder, connect
+    async def main(self) -> None:
+        """Follow what runs there."""
         from thornback.net.client import GuardedClient
         from thornback.net.rules import AddressRules
         from thornback.providers.catalogue import load_catalogue
@@ -103,13 +83,7 @@ class TrackerActor:
         from thornback.store.engine import open_engine
         from thornback.store.read import StoreReader
 
-        recorder: ActorRecorder | None = None
-        while recorder is None:
-            try:
-                recorder = await asyncio.to_thread(connect, self._settings)
-            except Unavailable as error:
-                self._connecting = error.message
-                await asyncio.sleep(_CONNECT_RETRY_S)
+        recorder = await self.recorder()
         async with GuardedClient(AddressRules.of(self._settings)) as http:
             desk = Desk(
                 provider=open_provider(self._name, self._settings, _now),
@@ -211,15 +185,7 @@ def connect_tracker(name: str, settings: Settings) -> RemoteTracker:
 
 
 def _start(name: str, settings: Settings) -> ActorHandle[Any]:
-    actor_class: Any = ray.remote(**_OPTIONS)(TrackerActor)
-    handle: ActorHandle[Any] = actor_class.options(
-        name=actor_name(name),
-        namespace=settings.namespace,
-        lifetime="detached",
-        get_if_exists=True,
-        resources=HEAD_NODE,
-    ).remote(name, settings)
-    return handle
+    return start_service(TrackerActor, actor_name(name), settings, name, settings, calls=100)
 
 
 def _own_error(error: RayTaskError) -> ThornbackError:
