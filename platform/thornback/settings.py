@@ -66,6 +66,19 @@ class Settings(BaseSettings):
         str,
         Field(description="sqlite:///… or postgresql://…; empty: thornback.db in home."),
     ] = ""
+    database_pool: Annotated[
+        int, Field(ge=1, le=1000, description="Connections that each process keeps open to PostgreSQL or the file.")
+    ] = 8
+    database_overflow: Annotated[
+        int,
+        Field(ge=0, le=1000, description="And so many more while they are all in use; a web server has 40 threads."),
+    ] = 32
+    database_statement_s: Annotated[
+        float, Field(ge=0, description="PostgreSQL gives up a statement of ours after so long; 0: never.")
+    ] = 60.0
+    database_lock_s: Annotated[
+        float, Field(gt=0, description="A writer waits so long for another one before it says that it cannot write.")
+    ] = 10.0
     storage: Annotated[str, Field(description="Runs and artifacts: a folder or s3://…; empty: runs in home.")] = ""
     dataset: Annotated[
         str | None, Field(description="What a job trains on whose config names no data: a path or s3://.")
@@ -140,10 +153,23 @@ class Settings(BaseSettings):
         Field(description='What an autoscaling cluster can grow to, e.g. {"CPU": 64, "GPU": 8}.'),
     ] = {}
 
+    metrics_shards: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=64,
+            description="Metrics actors that share the jobs among them; more than one needs PostgreSQL. To change it, "
+            "restart the platform.",
+        ),
+    ] = 1
     commit_rows: Annotated[int, Field(ge=1, description="Most events in one database transaction.")] = 2000
     buffer_events: Annotated[int, Field(ge=1, description="Events kept in memory for subscribers.")] = 20_000
     heartbeat_s: Annotated[float, Field(gt=0, le=5.0, description="Longest silence of a stream.")] = 4.0
     dispatch_interval_s: Annotated[float, Field(gt=0, description="Look at Ray at least this often.")] = 2.0
+    elastic_patience_s: Annotated[
+        float,
+        Field(gt=0, description="Room has to be free for so long before an elastic job is interrupted to take it."),
+    ] = 60.0
     cancel_grace_s: Annotated[
         float, Field(ge=0, description="A running job may end by itself for so long before it is stopped.")
     ] = 5.0
@@ -290,8 +316,15 @@ class Settings(BaseSettings):
     media_cache_max_bytes: Annotated[
         int, Field(ge=0, description="From here on what was not used for longest is deleted of them.")
     ] = 50 << 30
+    node_cache: Annotated[
+        AbsolutePath | None,
+        Field(description="Copies of what trainings read from s3://, on each machine; empty: cache in home."),
+    ] = None
+    node_cache_max_bytes: Annotated[
+        int, Field(ge=0, description="From here on what was not used for longest is deleted of them; 0: keep none.")
+    ] = 50 << 30
     disk_floor_bytes: Annotated[
-        int, Field(ge=0, description="So much of the disk is left free by videos and what is made of them.")
+        int, Field(ge=0, description="So much of the disk is left free by videos, what is made of them, and copies.")
     ] = 2 << 30
 
     alerts: Annotated[
@@ -394,6 +427,12 @@ class Settings(BaseSettings):
         if self.dataset is not None and "://" not in self.dataset:
             # other processes have another working folder
             object.__setattr__(self, "dataset", str(Path(self.dataset).expanduser().absolute()))
+        if self.metrics_shards > 1 and self.database_url.startswith("sqlite"):
+            problem = (
+                "more than one needs PostgreSQL, since a SQLite file has one writer: set THORNBACK_DATABASE_URL to "
+                "postgresql://…, or leave it at 1"
+            )
+            raise SettingsError.field(ENV_PREFIX + "METRICS_SHARDS", problem)
         return self
 
     @property

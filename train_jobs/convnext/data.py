@@ -1,7 +1,7 @@
 """Batches of waveforms: which clips in which order, decoded in loader processes.
 
 The order of an epoch depends on the seed and the epoch alone, so a run can be taken up in the middle of
-one: `train_batches` is told how many clips are done. Workers take every n-th clip of each global batch.
+one: `train_batches` is told how many clips are done. Seats take every n-th clip of each global batch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from thornback.artifacts.node_cache import NodeCache
 from thornback.datasets.clips import Clip
 from thornback.datasets.source import BrokenClip, ClipSource
 from thornback.jobs.convnext import TrainingConfig
@@ -56,18 +57,18 @@ def epoch_order(clips: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
 
 
 def train_batches(
-    clips: int, config: TrainingConfig, *, epoch: int, done: int, rank: int, world_size: int, fill: bool = False
+    clips: int, config: TrainingConfig, *, epoch: int, done: int, seat: int, seats: int, fill: bool = False
 ) -> list[list[Ticket]]:
-    """What one worker trains on in the rest of an epoch, one list for each step.
+    """What one seat trains on in the rest of an epoch, one list for each step. See `Group.seats`.
 
-    Every worker has the same number of steps. The last one may hold fewer clips, but never none; with
+    Every seat has the same number of steps. The last one may hold fewer clips, but never none; with
     `fill` it has its full size, with empty rows, because a compiled network knows one size.
     """
     order = epoch_order(clips, seed=config.seed, epoch=epoch)
-    width = config.batch_size * world_size
+    width = config.batch_size * seats
     batches = []
     for start in range(done, clips, width):
-        share = order[start : start + width][rank::world_size]
+        share = order[start : start + width][seat::seats]
         tickets = [Ticket(int(clip), _crop_seed(config.seed, epoch, int(clip))) for clip in share]
         missing = (config.batch_size if fill else 1) - len(tickets)
         batches.append(tickets + [Ticket(NOTHING)] * missing)
@@ -88,8 +89,17 @@ def _crop_seed(seed: int, epoch: int, clip: int) -> int:
 class ClipDataset(Dataset[tuple[NDArray[np.float32], int, float, tuple[str, str] | None]]):
     """Decodes a ticket: (wave [samples], class, weight, what was broken)."""
 
-    def __init__(self, root: str, clips: Sequence[Clip], classes: Sequence[str], config: TrainingConfig) -> None:
-        self._source = ClipSource(root)
+    def __init__(
+        self,
+        root: str,
+        clips: Sequence[Clip],
+        classes: Sequence[str],
+        config: TrainingConfig,
+        *,
+        near: NodeCache | None = None,
+    ) -> None:
+        """`near`: copies of clips from s3:// on this machine; None: none are kept."""
+        self._source = ClipSource(root, near)
         self._clips = clips
         self._class_of = {name: index for index, name in enumerate(classes)}
         self._sample_rate = config.sample_rate

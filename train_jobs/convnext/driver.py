@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from thornback.artifacts.files import locate
+from thornback.artifacts.node_cache import NodeCache
 from thornback.datasets import AudioDataset
 from thornback.errors import InvalidInput
 from thornback.jobs.events import Attempt
@@ -56,6 +57,7 @@ class Driver(RunDriver[RunPlan]):
             attempt=attempt or Attempt(),
             max_retries=spec.max_retries,
             is_ray_own=is_ray_own,
+            is_queued=job_id is not None,
         )
         self.spec, self.settings, self.folder, self.job_id = spec, settings, folder, job_id
         self.resume_from = resume_from
@@ -64,7 +66,7 @@ class Driver(RunDriver[RunPlan]):
 
     def launcher(self) -> Launcher:
         """See RunDriver."""
-        return Launcher(_train)
+        return Launcher(_train, patience_s=self.settings.elastic_patience_s)
 
     def with_attempt(self, plan: RunPlan, attempt: Attempt, resume_from: str | None) -> RunPlan:
         """See RunDriver."""
@@ -97,6 +99,7 @@ class Driver(RunDriver[RunPlan]):
             pretrained_uri=pretrained,
             resume_from=self.resume_from,
             mlflow=mlflow,
+            near=NodeCache.of(self.settings),
             model_kwargs=self.model_kwargs or {},
         )
 

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from thornback.artifacts.node_cache import NodeCache
 from thornback.datasets.clips import Clip
 from thornback.datasets.source import BrokenClip, ClipSource
 from thornback.jobs.convnext import TrainingConfig
@@ -47,10 +48,16 @@ def chosen(heard: Sequence[Heard]) -> list[Heard]:
 
 
 def example_files(
-    heard: Sequence[Heard], clips: Sequence[Clip], classes: Sequence[str], root: str, config: TrainingConfig
+    heard: Sequence[Heard],
+    clips: Sequence[Clip],
+    classes: Sequence[str],
+    root: str,
+    config: TrainingConfig,
+    *,
+    near: NodeCache | None = None,
 ) -> Iterator[tuple[str, bytes]]:
     """Names and contents, the index last. A clip that cannot be read any more is left out."""
-    source, frontend = ClipSource(root), LogMel(config)
+    source, frontend = ClipSource(root, near), LogMel(config)
     told: list[dict[str, Any]] = []
     for one in chosen(heard):
         clip = clips[one.clip]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,7 +22,7 @@ from thornback.metrics.reporter import Reporter
 from train_jobs.common.group import Agreement, Group, first_of
 from train_jobs.convnext.checkpoint import Checkpoints, Weights
 from train_jobs.convnext.choices import Choices
-from train_jobs.convnext.data import ClipDataset, Loader, eval_batches, train_batches
+from train_jobs.convnext.data import Batch, ClipDataset, Loader, eval_batches, train_batches
 from train_jobs.convnext.evaluate import evaluate
 from train_jobs.convnext.hearing import Heard, hear, spread
 from train_jobs.convnext.learner import Learner
@@ -75,7 +75,7 @@ class Training:
         self.train_clips = len(dataset.train)
         self.val_range = range(self.train_clips, self.train_clips + len(dataset.val))
         self.test_range = range(self.val_range.stop, len(clips))
-        source = ClipDataset(dataset.root, clips, dataset.classes, self.config)
+        source = ClipDataset(dataset.root, clips, dataset.classes, self.config, near=plan.near)
         on_gpu = group.device.type == "cuda"
         self.loader = Loader(source, processes=choices.loader_processes, pin_memory=on_gpu)
         self.fill = choices.compile.on
@@ -121,25 +121,17 @@ class Training:
     def train_epoch(self) -> int:
         """Train on what is left of the present epoch. Returns what rank 0 says."""
         config, state = self.config, self.state
-        plan = train_batches(
-            self.train_clips,
-            config,
-            epoch=state.epoch,
-            done=state.done,
-            rank=self.group.rank,
-            world_size=self.group.world_size,
-            fill=self.fill,
-        )
-        width = config.batch_size * self.group.world_size
+        width = config.batch_size * config.devices
         self.learner.begin()
-        for batch in self.loader.load(plan):
+        for parts in self.load_parts():
             clips = min(width, self.train_clips - state.done)
             rate = learning_rate(config, self.position(state.done + clips / 2), state.watch.plateau_scale)
-            norm = self.learner.step(batch.to(self.group.device), step=state.step + 1, clips=clips, learning_rate=rate)
+            norm = self.learner.step(parts, step=state.step + 1, clips=clips, learning_rate=rate)
             state.step, state.batch, state.done = state.step + 1, state.batch + 1, state.done + clips
             state.images += clips
             state.learning_rate = rate
-            state.broken.update(batch.broken)
+            for part in parts.values():
+                state.broken.update(part.broken)
             is_last = state.done >= self.train_clips
             if is_last or state.batch % config.log_every_steps == 0 or state.step == 1:
                 self.report_step(norm)
@@ -150,6 +142,25 @@ class Training:
             if every and state.step % every == 0 and not is_last:
                 self.save(f"step-{state.step:08d}", score=NEVER_BEST)
         return GO_ON
+
+    def load_parts(self) -> Iterator[dict[int, Batch]]:
+        """For each step that is left of the epoch, this worker's parts of the batch by seat, on its device."""
+        seats = self.group.seats(self.config.devices)
+        plans = [
+            train_batches(
+                self.train_clips,
+                self.config,
+                epoch=self.state.epoch,
+                done=self.state.done,
+                seat=seat,
+                seats=self.config.devices,
+                fill=self.fill,
+            )
+            for seat in seats
+        ]
+        batches = self.loader.load([tickets for step in zip(*plans, strict=True) for tickets in step])
+        for _ in plans[0]:
+            yield {seat: next(batches).to(self.group.device) for seat in seats}
 
     def validate(self) -> Scores | None:
         """The validation clips, all of them once; None where nothing is held out."""

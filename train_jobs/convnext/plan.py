@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from thornback.artifacts.files import join
+from thornback.artifacts.node_cache import NodeCache
 from thornback.jobs.convnext import TrainingConfig
 from thornback.jobs.events import Attempt
 from train_jobs.common.launch import TRAIN_NAME
@@ -52,6 +53,7 @@ class RunPlan:
     pretrained_uri: str | None = None  # weights that every worker starts from, in the run's folder
     resume_from: str | None = None  # a checkpoint of another run to start from
     mlflow: MlflowTarget | None = None
+    near: NodeCache | None = None  # copies of clips from s3:// on each machine
     # Passed on to timm on top of what the configuration says: depths and dims, for networks that timm
     # has no name for.
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)

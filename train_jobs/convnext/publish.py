@@ -59,7 +59,9 @@ def _examples(plan: RunPlan, dataset: AudioDataset, outcome: Outcome) -> list[di
     uri = plan.folder.artifact(EXAMPLES)
     clips = [*dataset.train, *dataset.val]  # in the order in which the loop counts them
     size = 0
-    for name, content in example_files(outcome.heard, clips, dataset.classes, dataset.root, plan.config):
+    for name, content in example_files(
+        outcome.heard, clips, dataset.classes, dataset.root, plan.config, near=plan.near
+    ):
         locate(join(uri, name)).write_bytes(content)
         size += len(content)
     return [{"name": EXAMPLES, "type": EXAMPLES, "uri": uri, "size_bytes": size}]
@@ -69,7 +71,7 @@ def _clips(plan: RunPlan, dataset: AudioDataset) -> NDArray[np.float32]:
     """Some real clips: [n, samples]. Noise where none can be read any more."""
     config = plan.config
     samples = round(config.clip_seconds * config.sample_rate)
-    source = ClipSource(dataset.root)
+    source = ClipSource(dataset.root, plan.near)
     waves = []
     for clip in (*dataset.val, *dataset.train):
         try:

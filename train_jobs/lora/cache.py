@@ -18,6 +18,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from thornback.artifacts.files import Location, join, locate
+from thornback.artifacts.node_cache import NodeCache
 from train_jobs.lora.examples import Latents, Shot
 from train_jobs.lora.families.base import Conditioning, Frame
 
@@ -67,9 +68,14 @@ def _stripes(stream: BinaryIO, size: int) -> Iterator[bytes]:
 class Cache:
     """Encoded captions and images of one base model. Knows no model."""
 
-    def __init__(self, uri: str, *, text_key: str, image_key: str) -> None:
-        """`uri` is the folder that all runs share; the keys come from `model_key`."""
+    def __init__(self, uri: str, *, text_key: str, image_key: str, near: NodeCache | None = None) -> None:
+        """`uri` is the folder that all runs share; the keys come from `model_key`.
+
+        `near` keeps copies on this machine where that folder is elsewhere.
+        """
+        self._near = near
         self._text = join(uri, "text", text_key)
+        self._server = uri.partition("?")[2]
         self._images = join(uri, "images", image_key)
         self._masks: Mapping[str, str] = {}
         self._memory: OrderedDict[str, tuple[dict[str, Tensor], dict[str, str]]] = OrderedDict()
@@ -140,7 +146,7 @@ class Cache:
         if file.path in self._memory:
             self._memory.move_to_end(file.path)
             return self._memory[file.path]
-        content = file.read_bytes()
+        content = self._content(file)
         length = int.from_bytes(content[:8], "little")
         metadata: dict[str, str] = json.loads(content[8 : 8 + length]).get("__metadata__", {})
         entry = load(content), metadata
@@ -150,6 +156,12 @@ class Cache:
             _, oldest = self._memory.popitem(last=False)
             self._bytes -= _size(oldest[0])
         return entry
+
+    def _content(self, file: Location) -> bytes:
+        if self._near is None or file.is_local:
+            return file.read_bytes()
+        # A name stands for one content: it holds the hashes of all that it was made of.
+        return self._near.fetch(f"{self._server} {file.path}", file.read_bytes)
 
 
 def _plain(tensor: Tensor) -> Tensor:

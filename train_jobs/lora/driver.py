@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thornback.artifacts.files import join, locate
+from thornback.artifacts.node_cache import NodeCache
 from thornback.datasets.captioned import (
     Files,
     ImageIndex,
@@ -93,13 +94,14 @@ class LoraDriver(RunDriver[RunPlan]):
             attempt=attempt or Attempt(),
             max_retries=spec.max_retries,
             is_ray_own=is_ray_own,
+            is_queued=job_id is not None,
         )
         self.spec, self.settings, self.job_id, self.resume_from = spec, settings, job_id, resume_from
         self.read_job = read_job
 
     def launcher(self) -> Launcher:
         """See RunDriver."""
-        return Launcher(_train)
+        return Launcher(_train, patience_s=self.settings.elastic_patience_s)
 
     def with_attempt(self, plan: RunPlan, attempt: Attempt, resume_from: str | None) -> RunPlan:
         """See RunDriver."""
@@ -138,6 +140,7 @@ class LoraDriver(RunDriver[RunPlan]):
             on_gpu=wants_gpu(config),
             resume_from=self.resume_from,
             mlflow=mlflow,
+            near=NodeCache.of(self.settings),
         )
         self.check_data(plan)
         return plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from thornback.artifacts.files import join
+from thornback.artifacts.node_cache import NodeCache
 from thornback.jobs.events import Attempt
 from thornback.jobs.own_lora import LoraConfig
 from train_jobs.common.tracking import MlflowTarget
@@ -27,6 +28,7 @@ class RunPlan:
     on_gpu: bool
     resume_from: str | None = None  # a checkpoint of another run to start from
     mlflow: MlflowTarget | None = None
+    near: NodeCache | None = None  # copies of what is encoded on s3://, on each machine
 
     def file(self, name: str) -> str:
         """A file of the run's folder."""

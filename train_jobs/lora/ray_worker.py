@@ -147,6 +147,7 @@ class Worker:
             self.plan.cache_uri,
             text_key=model_key(base.source, base.revision, text_parts, made_by=made_by),
             image_key=model_key(base.source, base.revision, ("vae",), made_by=made_by),
+            near=self.plan.near,
         )
         with tempfile.TemporaryDirectory() as folder:
             read = _reader(sources, self.plan.storage, Path(folder))
@@ -168,7 +169,7 @@ class Worker:
 
     def choose(self, denoiser: nn.Module, examples: Examples) -> Choices:
         """From the hardware and the model's weight; said with the reasons."""
-        batch = self.config.batch_size * self.group.world_size
+        batch = self.config.batch_size * self.config.devices
         batches = math.ceil(len(examples.train) * self.config.repeats / batch)
         steps = self.config.total_steps(math.ceil(batches / self.config.gradient_accumulation))
         choices = choose(self.config, self.machine, _load(denoiser, examples, self.config), steps=steps)

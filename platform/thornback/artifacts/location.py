@@ -73,6 +73,13 @@ class Location(ABC):
     def size(self) -> int:
         """Bytes of the file. Raises NotFound."""
 
+    def version(self) -> str | None:
+        """What the storage calls this content of the file, another for another one; None where it does not say.
+
+        Raises NotFound.
+        """
+        return None
+
     @abstractmethod
     def read_range(self, first: int, length: int, size: int = CHUNK_BYTES) -> Iterator[bytes]:
         """`length` bytes from byte `first` on, fewer where the file ends, in pieces of at most `size`.

@@ -69,6 +69,10 @@ class S3Location(Location):
         """Bytes of the object."""
         return int(self._known()["ContentLength"])
 
+    def version(self) -> str | None:
+        """The object's ETag."""
+        return str(self._known()["ETag"]).strip('"') or None
+
     def read_range(self, first: int, length: int, size: int = CHUNK_BYTES) -> Iterator[bytes]:
         """A part of the object, asked for as one range."""
         end = min(first + length, self.size())

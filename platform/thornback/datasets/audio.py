@@ -9,7 +9,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from thornback.datasets.clips import Clip, Listing
@@ -116,7 +116,7 @@ def _look_at(clips: Sequence[Clip], source: ClipSource) -> tuple[list[Clip], dic
             length = header.frames / header.sample_rate
             broken.append((clip, f"it is {length:.2f} s long and the clip would start at {clip.start:g} s"))
         else:
-            kept.append(clip)
+            kept.append(replace(clip, version=header.version))
     return kept, {path: header for path, header in found.items() if isinstance(header, Header)}, broken
 
 

@@ -19,6 +19,7 @@ class Clip:
     split: str | None = None  # train, val or test, where the manifest says so
     start: float = 0.0  # seconds into the file
     duration: float | None = None  # seconds; None: to the end of the file
+    version: str | None = None  # what its storage called the file's content when it was looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

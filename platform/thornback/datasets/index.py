@@ -20,6 +20,7 @@ _COLUMNS = pa.schema(
         ("split", pa.string()),
         ("start", pa.float64()),
         ("duration", pa.float64()),
+        ("version", pa.string()),
     ]
 )
 _META = b"thornback"
@@ -29,7 +30,14 @@ def write_index(dataset: AudioDataset) -> bytes:
     """The file's content. snr_db and approved are left out: the filters have been applied."""
     parts = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
     rows = [
-        {"path": clip.path, "label": clip.label, "split": split, "start": clip.start, "duration": clip.duration}
+        {
+            "path": clip.path,
+            "label": clip.label,
+            "split": split,
+            "start": clip.start,
+            "duration": clip.duration,
+            "version": clip.version,
+        }
         for split, clips in parts.items()
         for clip in clips
     ]

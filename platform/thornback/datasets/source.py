@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import posixpath
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -17,8 +18,10 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from pyarrow import NativeFile
 
-from thornback.artifacts.files import Location, locate
+from thornback.artifacts.files import Location, locate, without_secrets
+from thornback.artifacts.node_cache import NodeCache
 from thornback.datasets.clips import Clip
 from thornback.errors import NotFound
 
@@ -39,6 +42,7 @@ class Header:
 
     sample_rate: int  # Hz
     frames: int
+    version: str | None = None  # what the storage calls this content; None where it does not say
 
 
 # ValueError: a NUL in a path. MemoryError: what libsndfile asks for by a header that lies.
@@ -48,18 +52,20 @@ _BROKEN = (soundfile.LibsndfileError, OSError, NotFound, EOFError, ValueError, O
 class ClipSource:
     """The files below one root. Cheap to make and to pickle; file systems are opened when first needed."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, near: NodeCache | None = None) -> None:
+        """`near`: where copies of clips from s3:// are kept, of those whose version is known; None: nowhere."""
         self._root = root
+        self._near = near
         self._place: Location | None = None
 
-    def __reduce__(self) -> tuple[type[ClipSource], tuple[str]]:
-        return type(self), (self._root,)
+    def __reduce__(self) -> tuple[type[ClipSource], tuple[str, NodeCache | None]]:
+        return type(self), (self._root, self._near)
 
     def header(self, path: str) -> Header:
         """Read the beginning of a file. Raises BrokenClip."""
         try:
-            with self._open(path, whole=False) as file, soundfile.SoundFile(file) as sound:
-                return Header(sound.samplerate, sound.frames)
+            with self._open(path) as file, soundfile.SoundFile(file) as sound:
+                return Header(sound.samplerate, sound.frames, _version(file))
         except _BROKEN as error:
             raise BrokenClip(_reason(error)) from None
 
@@ -70,7 +76,7 @@ class ClipSource:
             BrokenClip: it is missing, cannot be decoded, is empty, or holds NaN or infinity.
         """
         try:
-            with self._open(clip.path, whole=True) as file, soundfile.SoundFile(file) as sound:
+            with self._open_whole(clip) as file, soundfile.SoundFile(file) as sound:
                 rate = sound.samplerate
                 sound.seek(min(sound.frames, round(clip.start * rate)))
                 wave = _mono(sound, None if clip.duration is None else round(clip.duration * rate))
@@ -82,14 +88,31 @@ class ClipSource:
             raise BrokenClip("it holds samples that are not finite")
         return wave if rate == sample_rate else resample(wave, rate, sample_rate)
 
-    def _open(self, path: str, *, whole: bool) -> BinaryIO:
+    def _open(self, path: str) -> BinaryIO:
         place = self._locate(path)
-        if "://" not in self._root and "://" not in path:
+        if place.is_local:
             return Path(place.path).open("rb")
-        if whole:
-            return BytesIO(place.read_bytes())  # one request instead of one per seek
         stream: BinaryIO = place.fs.open_input_file(place.path)
         return stream
+
+    def _open_whole(self, clip: Clip) -> BinaryIO:
+        """One request instead of one per seek, or none."""
+        place = self._locate(clip.path)
+        if place.is_local:
+            return Path(place.path).open("rb")
+        if self._near is None or clip.version is None:
+            return BytesIO(place.read_bytes())
+        # What was replaced since the dataset was looked at is read, and not kept as what it was.
+        key = f"{self._address(clip)} {clip.version}"
+        return BytesIO(self._near.fetch(key, place.read_bytes, is_wanted=lambda: _is_version(place, clip.version)))
+
+    def _address(self, clip: Clip) -> str:
+        """Of a clip on s3://, with its server, without keys."""
+        return f"{without_secrets(clip.path if '://' in clip.path else self._root)} {clip.path} {self._server}"
+
+    @property
+    def _server(self) -> str:
+        return self._root.partition("?")[2]
 
     def _locate(self, path: str) -> Location:
         if "://" in path:
@@ -103,7 +126,7 @@ class ClipSource:
     def _check_server(self, path: str) -> None:
         """A row of a manifest leads to no other S3 server than the manifest itself, and brings no key along."""
         host, _, query = path.partition("://")[2].partition("?")
-        if "@" in host.partition("/")[0] or query not in ("", self._root.partition("?")[2]):
+        if "@" in host.partition("/")[0] or query not in ("", self._server):
             raise BrokenClip("it names an S3 server or a key of its own; only the manifest's own are used")
 
 
@@ -135,6 +158,19 @@ def _mono(sound: soundfile.SoundFile, frames: int | None) -> NDArray[np.float32]
         if taken > MAX_SAMPLES:
             raise BrokenClip(f"it has more than {MAX_SAMPLES} samples; give start and duration in a manifest")
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def _is_version(place: Location, version: str | None) -> bool:
+    try:
+        return place.version() == version
+    except (NotFound, OSError):
+        return False
+
+
+def _version(file: BinaryIO) -> str | None:
+    """What came with the answer that the size came with, so that nothing more is asked."""
+    told: Mapping[str, bytes] = file.metadata() if isinstance(file, NativeFile) else {}
+    return told.get("ETag", b"").decode(errors="replace").strip('"') or None
 
 
 def _reason(error: Exception) -> str:

@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
+from thornback.artifacts.held import delete_unheld, is_still, opened
 from thornback.errors import Unavailable
 from thornback.settings import Settings
 
@@ -78,12 +79,12 @@ class MediaCache:
     def hold(self, sha256: str) -> Iterator[Path | None]:
         """The video with this content, which stays as long as it is held; None where it is not here."""
         path = self._videos / _checked(sha256, _SHA256)
-        with _opened(path) as file:
+        with opened(path) as file:
             if file is None:
                 yield None
                 return
             fcntl.flock(file, fcntl.LOCK_SH)
-            if not _is_still(path, file):
+            if not is_still(path, file):
                 yield None
                 return
             self._touch(path)
@@ -108,7 +109,7 @@ class MediaCache:
             except BlockingIOError:
                 yield False
                 return
-            if not _is_still(path, file):
+            if not is_still(path, file):
                 yield False
                 return
             try:
@@ -177,7 +178,7 @@ class MediaCache:
             fits = total + size_bytes <= self._max_bytes
             if fits and self._left(size_bytes) >= 0:
                 return
-            if _delete_unheld(path):
+            if delete_unheld(path):
                 total -= size
         self.check_floor(size_bytes)
 
@@ -218,38 +219,6 @@ class MediaCache:
     def _touch(self, path: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.utime(path, (self._now(), self._now()))
-
-
-def _delete_unheld(path: Path) -> bool:
-    with _opened(path) as file:
-        if file is None:
-            return True
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        if _is_still(path, file):
-            path.unlink(missing_ok=True)
-        return True
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes] | None]:
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        yield None
-        return
-    with file:
-        yield file
-
-
-def _is_still(path: Path, file: IO[bytes]) -> bool:
-    """False where the file was deleted, or replaced, before it could be locked."""
-    try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
 
 
 def _digest(text: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,12 @@ import soundfile
 from tests.fixtures.s3 import S3Server
 from tests.unit.datasets.audio_files import write_tone
 from thornback.artifacts.files import join, locate
+from thornback.artifacts.node_cache import NodeCache
+from thornback.datasets import open_dataset
 from thornback.datasets.clips import Clip
+from thornback.datasets.index import read_index, write_index
 from thornback.datasets.source import BrokenClip, ClipSource, resample
+from thornback.jobs.convnext import TrainingConfig
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
@@ -77,3 +82,51 @@ def test_clips_come_from_s3(tmp_path: Path, s3: S3Server) -> None:
         source.read(Clip(path="x/b.flac", label="x"), 8000)
     with pytest.raises(BrokenClip, match="there is no such file"):
         source.header("x/b.flac")
+
+
+@pytest.fixture
+def far_clips(s3: S3Server, tmp_path: Path) -> str:
+    """A dataset of two classes on S3; its address."""
+    root = s3.uri(s3.make_bucket(), "set")
+    for label in ("a", "b"):
+        for number in range(4):
+            path = tmp_path / f"{label}{number}.wav"
+            write_tone(path, hertz=200.0 + 100 * number)
+            locate(join(root, label, path.name)).upload(path)
+    return root
+
+
+def test_a_clip_from_s3_is_near_from_the_second_time_on(far_clips: str, tmp_path: Path) -> None:
+    config = TrainingConfig(data=far_clips, validation_split=0.25)
+    dataset = read_index(write_index(open_dataset(far_clips, config)))
+    clips = [*dataset.train, *dataset.val]
+    assert all(clip.version for clip in clips)
+    near = NodeCache(tmp_path / "near", 1 << 20)
+    first = [ClipSource(dataset.root, near).read(clip, 8000) for clip in clips]
+    locate(far_clips).delete_tree()  # so that nothing can come from there any more
+    again = pickle.loads(pickle.dumps(ClipSource(dataset.root, near)))
+    for wave, clip in zip(first, clips, strict=True):
+        np.testing.assert_array_equal(again.read(clip, 8000), wave)
+    with pytest.raises(BrokenClip, match="there is no such file"):
+        ClipSource(dataset.root, NodeCache(tmp_path / "elsewhere", 1 << 20)).read(clips[0], 8000)
+
+
+def test_a_clip_that_was_replaced_is_not_kept_as_what_it_was(far_clips: str, tmp_path: Path) -> None:
+    near = NodeCache(tmp_path / "near", 1 << 20)
+    clip = Clip(path="a/a0.wav", label="a", version=ClipSource(far_clips).header("a/a0.wav").version)
+    write_tone(tmp_path / "other.wav", hertz=900.0)
+    locate(join(far_clips, "a", "a0.wav")).upload(tmp_path / "other.wav")
+    ClipSource(far_clips, near).read(clip, 8000)
+    assert near.used_bytes() == 0
+    now = ClipSource(far_clips).header("a/a0.wav").version
+    assert now != clip.version
+    ClipSource(far_clips, near).read(replace(clip, version=now), 8000)
+    assert near.used_bytes() > 0
+
+
+def test_a_clip_of_this_machine_has_no_copy(tmp_path: Path) -> None:
+    write_tone(tmp_path / "a.wav")
+    source = ClipSource(str(tmp_path), NodeCache(tmp_path / "near", 1 << 20))
+    assert source.header("a.wav").version is None
+    source.read(Clip(path="a.wav", label="x", version="1"), 8000)
+    assert not (tmp_path / "near").exists()

@@ -16,6 +16,8 @@ import torch
 from tests.fixtures.s3 import S3Server
 from tests.unit.datasets.pictures_made import picture
 from tests.unit.train_jobs.lora.test_families import CPU, base_of
+from thornback.artifacts.files import locate
+from thornback.artifacts.node_cache import NodeCache
 from thornback.errors import DataError
 from thornback.metrics.reporter import NullReporter
 from train_jobs.common.group import Group
@@ -109,6 +111,17 @@ def test_the_second_run_loads_no_encoder(
     # What comes later is all that is encoded.
     assert texts(base, second, [*CAPTIONS, "a house"]) == 1
     assert images(base, second, [*SHOTS, replace(SHOTS[0], size=(64, 128)), replace(SHOTS[1], crops=3)]) == 3
+
+
+def test_what_was_read_once_is_near_for_the_next_process(tmp_path: Path, s3: S3Server) -> None:
+    uri = s3.uri(s3.make_bucket(), "cache")
+    near = NodeCache(tmp_path, 1 << 20)
+    first = Cache(uri, text_key="t", image_key="i", near=near)
+    first.put_text("a cat", {"hidden": torch.arange(6.0).reshape(2, 3)})
+    first.text("a cat")
+    locate(uri).delete_tree()
+    second = Cache(uri, text_key="t", image_key="i", near=near)
+    assert torch.equal(second.text("a cat")["hidden"], torch.arange(6.0).reshape(2, 3))
 
 
 def test_a_kept_crop_is_what_the_vae_says_of_the_picture(base: components.BaseModel, tmp_path: Path) -> None:
