@@ -82,7 +82,7 @@ def plain_loop(config: TrainingConfig, dataset: AudioDataset) -> Turn:
 
     def turn(epoch: int) -> int:
         model.train()
-        plan = train_batches(len(dataset.train), config, epoch=epoch, done=0, rank=0, world_size=1)
+        plan = train_batches(len(dataset.train), config, epoch=epoch, done=0, seat=0, seats=1)
         for batch in loader.load(plan):
             loss = functional.cross_entropy(model(frontend(batch.wave)), batch.label)
             loss.backward()

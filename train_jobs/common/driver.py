@@ -33,7 +33,14 @@ class RunDriver(ABC, Generic[P]):
     """One run, from its plan to its end. A kind of training says how to prepare and what to publish."""
 
     def __init__(
-        self, *, run_uri: str, reporter: Reporter, attempt: Attempt, max_retries: int, is_ray_own: bool
+        self,
+        *,
+        run_uri: str,
+        reporter: Reporter,
+        attempt: Attempt,
+        max_retries: int,
+        is_ray_own: bool,
+        is_queued: bool = False,
     ) -> None:
         """Everything that no plan is needed for.
 
@@ -43,12 +50,14 @@ class RunDriver(ABC, Generic[P]):
             attempt: which submission this is.
             max_retries: restarts after a loss, over all attempts.
             is_ray_own: Ray was started by this process: what it has now is all there will be.
+            is_queued: a dispatcher has started this run, and can start it again.
         """
         self.run_uri = run_uri
         self.reporter = reporter
         self.attempt = attempt
         self.max_retries = max_retries
         self.is_ray_own = is_ray_own
+        self.is_queued = is_queued
 
     @abstractmethod
     def prepare(self) -> P:
@@ -105,26 +114,33 @@ class RunDriver(ABC, Generic[P]):
 
     def train(self, plan: P, launcher: Launcher) -> Any:
         """Fit, and fit again after what is worth it; the checkpoints in the folder are taken up by themselves."""
-        attempt = self.attempt
+        attempt, moves = self.attempt, 0
         resume_from: str | None = getattr(plan, "resume_from", None)
         while True:
             self.reporter.stage("starting workers")
             try:
-                return launcher.fit(self.with_attempt(plan, attempt, repair(self.run_uri) or resume_from))
+                outcome = launcher.fit(self.with_attempt(plan, attempt, repair(self.run_uri) or resume_from))
+                if outcome.is_finished or launcher.moved is None or launcher.signal is not None:
+                    return outcome
+                why, moves = Failure(FailureReason.MOVED, launcher.moved), moves + 1
             except Exception as error:
-                failure = classify(error)
+                why = classify(error)
                 if launcher.signal is not None or self.reporter.should_stop:
                     return None
                 mended = self.mend(plan, error)
-                if mended is None and not self.may_retry(failure, attempt):
+                if mended is None and not self.may_retry(why, attempt, moves=moves):
                     raise
-            plan = mended or plan
+                plan = mended or plan
+            if self.is_queued and not launcher.finds_room(plan):
+                # The queue knows how to wait, tells why, and asks an autoscaler.
+                self.reporter.retried(Attempt(attempt.number + 1), why.reason, why.message)
+                return None
             attempt = Attempt(attempt.number, attempt.restart + 1)
-            self.reporter.retried(attempt, failure.reason, failure.message)
+            self.reporter.retried(attempt, why.reason, why.message)
 
-    def may_retry(self, failure: Failure, attempt: Attempt) -> bool:
-        """True for losses, as long as retries are left."""
-        return failure.is_retryable and attempt.number - 1 + attempt.restart < self.max_retries
+    def may_retry(self, failure: Failure, attempt: Attempt, *, moves: int = 0) -> bool:
+        """True for losses, as long as retries are left; `moves` of the restarts were none."""
+        return failure.is_retryable and attempt.number - 1 + attempt.restart - moves < self.max_retries
 
     def refuse_impossible(self, config: Devices, *, on_gpu: bool) -> None:
         """On a Ray of our own, what is not there will not come. Elsewhere the dispatcher or an autoscaler decides."""

@@ -34,6 +34,14 @@ class Group:
         """Rank 0 reports and writes."""
         return self.rank == 0
 
+    def seats(self, seats: int) -> list[int]:
+        """Of the parts of a global batch, numbered from 0, those that this worker computes, one after the other.
+
+        There are as many parts as a run has workers at most. An elastic run with fewer computes the same parts
+        with fewer hands: its batches, its steps and its random draws are those of the full width.
+        """
+        return list(range(self.rank, seats, self.world_size))
+
     def sum(self, values: Tensor) -> Tensor:
         """Sum over the workers, in place; the same bits on each."""
         if self.world_size > 1:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol
@@ -14,7 +15,13 @@ from typing import Any, Protocol
 import ray
 
 from thornback.artifacts.files import locate
+from thornback.backends.port import Resources
+from thornback.log import get_logger
+from train_jobs.common import machines
+from train_jobs.common.moving import Mover
 from train_jobs.common.stopping import open_stop_signal
+
+log = get_logger("driver")
 
 TRAIN_NAME = "train"
 """Ray Train's folder in a run's: checkpoints and its record of them."""
@@ -25,8 +32,16 @@ SCORE = "loss"
 # `ray.train.report`, and with it the end of a run, waits for the controller's next look: 2 s by default.
 TRAIN_SETTINGS = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1"}
 
-# Starts that fail because a node went away or nothing was free, each after a minute; -1 would be for ever.
-START_FAILURES = 3
+# Starts that fail because a node went away or nothing was free, each after a minute; -1 would be for ever. The
+# driver then looks whether there is room at all, and leaves the waiting to the queue where there is none.
+START_FAILURES = 1
+
+# An elastic run is asked to make way for more workers of its own by `Mover`, with a checkpoint. Ray Train would take
+# its workers down at once.
+NEVER_S = 1e9
+
+LOOK_S = 2.0  # between two looks at the machines of a run
+ROOM_S = 20.0  # how long nodes may take to be free, or to be found dead, after workers have ended
 
 
 class Devices(Protocol):
@@ -75,10 +90,18 @@ class Plan(Protocol):
 class Launcher:
     """Runs plans one after the other and passes a request to stop on to whichever runs."""
 
-    def __init__(self, worker: Callable[[dict[str, Any]], Any]) -> None:
-        """`worker`: what Ray Train calls in each worker with the `plan` and the `stop` signal."""
+    def __init__(self, worker: Callable[[dict[str, Any]], Any], *, patience_s: float = NEVER_S) -> None:
+        """What it is for.
+
+        Args:
+            worker: what Ray Train calls in each worker with the `plan` and the `stop` signal.
+            patience_s: how long room is free before an elastic run is interrupted to take it.
+        """
         self._worker = worker
+        self._patience_s = patience_s
+        self._mover: Mover | None = None
         self.signal: int | None = None  # what asked us to stop
+        self.moved: str | None = None  # why the last run was asked to leave its machines; None: it was not
         self._stop: Any = None
 
     def fit(self, plan: Plan) -> Any:
@@ -86,11 +109,45 @@ class Launcher:
         for name, value in TRAIN_SETTINGS.items():
             os.environ.setdefault(name, value)
         self._stop = open_stop_signal()
+        self.moved = None
         if self.signal is not None:
             self._stop.set.remote()
         # In a thread: `fit` would otherwise take Ctrl-C for itself and drop the workers where they are.
         with ThreadPoolExecutor(1, thread_name_prefix="fit") as pool:
-            return pool.submit(_fit, self._worker, plan, self._stop).result()
+            run = pool.submit(_fit, self._worker, plan, self._stop)
+            self._watch(run, plan)
+            return run.result()
+
+    def finds_room(self, plan: Plan) -> bool:
+        """True where the fewest workers of a run fit on the nodes that stay. Blocks until they do, for `ROOM_S`."""
+        config = plan.config
+        least = config.min_devices or config.devices
+        give_up = time.monotonic() + ROOM_S
+        pause = threading.Event()
+        while machines.look(_bundle(plan), most=least).room < least:
+            if time.monotonic() > give_up or self.signal is not None:
+                return False
+            pause.wait(LOOK_S / 2)
+        return True
+
+    def _watch(self, run: Future[Any], plan: Plan) -> None:
+        """Ask the workers to leave where their machines go, or where more of them would fit."""
+        config = plan.config
+        if self._mover is None:
+            self._mover = Mover(
+                most=config.devices, is_elastic=config.min_devices is not None, patience_s=self._patience_s
+            )
+        while not _is_done(run, within_s=LOOK_S):
+            if self.moved is not None or self.signal is not None:
+                continue
+            try:
+                look = machines.look(_bundle(plan), most=config.devices)
+            except Exception as error:  # noqa: BLE001 - the control store may be away; the training goes on
+                log.warning("the machines of the run cannot be seen", error=str(error))
+                continue
+            self.moved = self._mover.see(look, now=time.monotonic())
+            if self.moved is not None:
+                self._stop.set.remote()
 
     @contextmanager
     def handling_signals(self) -> Iterator[None]:
@@ -121,6 +178,16 @@ def wants_gpu(config: Devices) -> bool:
     return config.accelerator == "gpu"
 
 
+def _bundle(plan: Plan) -> Resources:
+    return Resources(float(plan.config.cpus_per_device), 1.0 if plan.on_gpu else 0.0)
+
+
+def _is_done(run: Future[Any], *, within_s: float) -> bool:
+    """Wait; what it raises is for whoever asks for its result."""
+    done, _ = wait([run], timeout=within_s)
+    return bool(done)
+
+
 def _fit(worker: Callable[[dict[str, Any]], Any], plan: Plan, stop: Any) -> Any:
     # From where version 2 lives: ray.train picks between the two at run time, which no type checker follows.
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -133,7 +200,9 @@ def _fit(worker: Callable[[dict[str, Any]], Any], plan: Plan, stop: Any) -> Any:
         storage_path=place.path,
         storage_filesystem=place.fs,
         # No retries here: Ray Train cannot tell a wrong shape from a lost machine, the driver can.
-        failure_config=FailureConfig(max_failures=0, controller_failure_limit=START_FAILURES),
+        failure_config=FailureConfig(
+            max_failures=0, controller_failure_limit=START_FAILURES, max_preemption_failures=0
+        ),
         # The best one by its score, and beside it the newest, which Ray Train never deletes.
         checkpoint_config=CheckpointConfig(
             num_to_keep=1, checkpoint_score_attribute=SCORE, checkpoint_score_order="min"
@@ -148,6 +217,7 @@ def _fit(worker: Callable[[dict[str, Any]], Any], plan: Plan, stop: Any) -> Any:
             num_workers=(config.min_devices, config.devices) if config.min_devices else config.devices,
             use_gpu=plan.on_gpu,
             resources_per_worker={"CPU": config.cpus_per_device, **({"GPU": 1} if plan.on_gpu else {})},
+            elastic_resize_monitor_interval_s=NEVER_S,
         ),
         run_config=run_config,
     )

@@ -1,4 +1,4 @@
-"""How a driver that was told to end (SIGTERM, Ctrl-C) asks its workers for a checkpoint first."""
+"""How a driver that is to end (SIGTERM, Ctrl-C) or to move asks its workers for a checkpoint first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 class StopSignal:
@@ -24,9 +25,10 @@ class StopSignal:
 
 
 def open_stop_signal() -> Any:
-    """Start the actor; it ends with the driver and takes no resources."""
+    """Start the actor beside the driver, whose end is its own; it takes no resources."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     actor: Any = ray.remote(StopSignal)
-    return actor.options(num_cpus=0, max_concurrency=1000).remote()
+    return actor.options(num_cpus=0, max_concurrency=1000, scheduling_strategy=here).remote()
 
 
 class StopListener:

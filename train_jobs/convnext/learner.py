@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -62,19 +63,32 @@ class Learner:
         """Switch to training, after judging; it walks through all modules, which is too much for each step."""
         self._network.train()
 
-    def step(self, batch: Batch, *, step: int, clips: int, learning_rate: float) -> Tensor:
-        """Learn from a batch.
+    def step(self, parts: Mapping[int, Batch], *, step: int, clips: int, learning_rate: float) -> Tensor:
+        """Learn from a global batch.
 
         Args:
-            batch: this worker's part, on its device.
-            step: of the whole run, from 1; with the seed and the rank it decides every random draw.
+            parts: what this worker computes of it, by seat, on its device.
+            step: of the whole run, from 1; with the seed and the seat it decides every random draw.
             clips: of the global batch, over all workers.
             learning_rate: for this step.
 
         Returns:
             The norm of the global gradient before clipping, on the device.
         """
-        self._seed(step)
+        for place, (seat, batch) in enumerate(parts.items(), start=1):
+            with self._gathering(is_last=place == len(parts)):
+                self._learn(batch, seat=seat, step=step, clips=clips)
+        norm = self._clip()
+        for part in self.optimizer.param_groups:
+            part["lr"] = learning_rate
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        is_first_bad = (self._bad_step < 0) & ~torch.isfinite(norm)
+        self._bad_step = torch.where(is_first_bad, torch.full_like(self._bad_step, step), self._bad_step)
+        return norm
+
+    def _learn(self, batch: Batch, *, seat: int, step: int, clips: int) -> None:
+        self._seed(step, seat)
         wave, partner, share = batch.wave, None, None
         if self.config.mixup_alpha > 0:
             wave, partner, share = mixup(wave, batch.weight, self.config.mixup_alpha)
@@ -87,13 +101,9 @@ class Learner:
         total = (losses * batch.weight).sum()
         # DDP takes the mean over workers; this makes it the mean over the clips of all of them.
         (total * self._group.world_size / clips).backward()
-        norm = self._clip()
-        for part in self.optimizer.param_groups:
-            part["lr"] = learning_rate
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self._note(total.detach(), (right * batch.weight).sum(), batch.weight.sum(), norm, step)
-        return norm
+        self._sums += torch.stack(
+            [total.detach().double(), (right * batch.weight).sum().double(), batch.weight.sum().double()]
+        )
 
     def logits(self, module: Any, spectrogram: Tensor) -> Tensor:
         """[batch, 1, mels, frames] -> [batch, classes] in float32."""
@@ -145,13 +155,15 @@ class Learner:
             nn.utils.clip_grads_with_norm_(self._learning, self.config.gradient_clip_norm, norm)
         return norm
 
-    def _note(self, loss: Tensor, right: Tensor, clips: Tensor, norm: Tensor, step: int) -> None:
-        self._sums += torch.stack([loss.double(), right.double(), clips.double()])
-        is_first_bad = (self._bad_step < 0) & ~torch.isfinite(norm)
-        self._bad_step = torch.where(is_first_bad, torch.full_like(self._bad_step, step), self._bad_step)
+    def _gathering(self, *, is_last: bool) -> AbstractContextManager[Any]:
+        """The workers' gradients meet once in a step."""
+        if is_last or self._group.world_size == 1:
+            return nullcontext()
+        context: AbstractContextManager[Any] = self._network.no_sync()
+        return context
 
-    def _seed(self, step: int) -> None:
-        words = np.random.SeedSequence([self.config.seed, self._group.rank, step]).generate_state(2, np.uint32)
+    def _seed(self, step: int, seat: int) -> None:
+        words = np.random.SeedSequence([self.config.seed, seat, step]).generate_state(2, np.uint32)
         torch.manual_seed(int(words[0]) << 32 | int(words[1]))
 
 

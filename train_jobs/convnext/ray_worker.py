@@ -47,7 +47,7 @@ def run_worker(job: dict[str, Any]) -> Any:
             group = Group.of_process(device)
             dataset = read_index(locate(plan.folder.index).read_bytes())
             if group.is_first:
-                steps = math.ceil(len(dataset.train) / (plan.config.batch_size * group.world_size))
+                steps = math.ceil(len(dataset.train) / (plan.config.batch_size * plan.config.devices))
                 reporter = TrackingReporter(
                     ConsoleReporter(base, is_captured=True),
                     open_sinks(plan.folder.tensorboard, plan.mlflow),

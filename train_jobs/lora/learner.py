@@ -170,17 +170,22 @@ class Learner:
             )
         return weighted_loss(prediction, batch.noised, batch.mask)
 
-    def step(self, batches: Sequence[Batch], *, learning_rate: float) -> tuple[Tensor, Tensor]:
+    def step(self, batches: Sequence[Batch], *, share: float, learning_rate: float) -> tuple[Tensor, Tensor]:
         """One optimizer step over the batches of its accumulation.
 
+        Args:
+            batches: this worker's.
+            share: what each counts, so that the mean over the workers is the mean over all batches of the step.
+            learning_rate: for this step.
+
         Returns:
-            This worker's mean loss and the norm of the global gradient before clipping, on the device.
+            This worker's share of the mean loss and the norm of the global gradient before clipping, on the device.
         """
         self._train()
         total = torch.zeros((), device=self._group.device)
         for place, batch in enumerate(batches):
             with self._gathering(is_last=place == len(batches) - 1):
-                loss = (self.losses(batch) * batch.weight).mean() / len(batches)
+                loss = (self.losses(batch) * batch.weight).mean() * share
                 loss.backward()
             total += loss.detach()
         self._average_gradients()

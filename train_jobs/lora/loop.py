@@ -23,7 +23,7 @@ from train_jobs.common.group import Agreement, Group
 from train_jobs.lora.checkpoint import Checkpoints, Snapshot, Weights
 from train_jobs.lora.draws import Plan, draw, generator_for
 from train_jobs.lora.examples import Encoded, Examples
-from train_jobs.lora.learner import Learner
+from train_jobs.lora.learner import Batch, Learner
 from train_jobs.lora.pace import Pace
 from train_jobs.lora.sampling import Sample, Sampler
 from train_jobs.lora.schedule import learning_rate
@@ -109,7 +109,7 @@ class Training:
 
         self.plan = Plan(
             examples.train,
-            batch=config.batch_size * group.world_size,
+            batch=config.batch_size * config.devices,
             repeats=config.repeats,
             seed=config.seed,
         )
@@ -154,28 +154,36 @@ class Training:
         config, group, state = self.config, self.group, self.state
         if config.dropout > 0:
             torch.manual_seed(generator_for(config.seed, state.step, group.rank).initial_seed())
-        batches = []
-        for part in range(config.gradient_accumulation):
-            n = state.step * config.gradient_accumulation + part
-            first = group.rank * config.batch_size
-            shots = self.plan.at(n)[first : first + config.batch_size]
-            draws = [
-                draw(
-                    shot,
-                    seed=config.seed,
-                    n=n,
-                    place=first + place,
-                    flip=config.flip,
-                    caption_dropout=config.caption_dropout,
-                )
-                for place, shot in enumerate(shots)
-            ]
-            batches.append(self.learner.batch(shots, draws, self.encoded))
+        seats = group.seats(config.devices)
+        first = state.step * config.gradient_accumulation
+        batches = [self.batch_of(n, seat) for n in range(first, first + config.gradient_accumulation) for seat in seats]
+        # A sharded base wants every worker at each of its layers: who has a part less computes one for nothing.
+        spare = config.gradient_accumulation * (math.ceil(config.devices / group.world_size) - len(seats))
+        batches += [replace(batch, weight=torch.zeros_like(batch.weight)) for batch in batches[:spare]]
         rate = learning_rate(config, state.step + 1, self.steps)
-        loss, norm = self.learner.step(batches, learning_rate=rate)
+        share = group.world_size / (config.gradient_accumulation * config.devices)
+        loss, norm = self.learner.step(batches, share=share, learning_rate=rate)
         state.step += 1
         state.learning_rate = rate
         return loss, norm
+
+    def batch_of(self, n: int, seat: int) -> Batch:
+        """What one seat computes of batch `n`."""
+        config = self.config
+        first = seat * config.batch_size
+        shots = self.plan.at(n)[first : first + config.batch_size]
+        draws = [
+            draw(
+                shot,
+                seed=config.seed,
+                n=n,
+                place=first + place,
+                flip=config.flip,
+                caption_dropout=config.caption_dropout,
+            )
+            for place, shot in enumerate(shots)
+        ]
+        return self.learner.batch(shots, draws, self.encoded)
 
     def note(self, loss: torch.Tensor, norm: torch.Tensor) -> None:
         """Add up; every so often a row for the charts, for which the device is waited for."""

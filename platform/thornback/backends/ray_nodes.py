@@ -33,12 +33,15 @@ def bundles() -> list[Bundle]:
 
 
 def nodes(held: Mapping[str, Resources]) -> tuple[Node, ...]:
-    """The nodes that are alive. Blocks for two calls to Ray's control store.
+    """The nodes that are alive and take work. Blocks for three calls to Ray's control store.
+
+    A node that is being drained is as good as gone: Ray places nothing on it any more.
 
     Args:
         held: what belongs to our jobs, by node id.
     """
     state: Any = ray_state  # Ray's own functions are not typed
+    gone = draining()
     total: Mapping[str, Mapping[str, float]] = state.total_resources_per_node()
     free: Mapping[str, Mapping[str, float]] = state.available_resources_per_node()
     return tuple(
@@ -49,7 +52,14 @@ def nodes(held: Mapping[str, Resources]) -> tuple[Node, ...]:
             held=held.get(node_id, Resources()),
         )
         for node_id, amounts in sorted(total.items())
+        if node_id not in gone
     )
+
+
+def draining() -> Mapping[str, float | None]:
+    """Nodes that take no more work, and when they end: seconds since 1970, None where nobody has said."""
+    found: Mapping[str, int] = ray_state.state.get_draining_nodes()
+    return {node_id: deadline / 1000 if deadline else None for node_id, deadline in found.items()}
 
 
 def request(wanted: list[Resources]) -> None:

@@ -25,7 +25,7 @@ CONFIG = small_config("x", batch_size=4)
 @pytest.mark.parametrize("world_size", [1, 2, 3, 5])
 @pytest.mark.parametrize("clips", [1, 4, 19, 24])
 def test_an_epoch_sees_every_clip_once(clips: int, world_size: int) -> None:
-    plans = [train_batches(clips, CONFIG, epoch=1, done=0, rank=r, world_size=world_size) for r in range(world_size)]
+    plans = [train_batches(clips, CONFIG, epoch=1, done=0, seat=r, seats=world_size) for r in range(world_size)]
     assert len({len(plan) for plan in plans}) == 1  # every worker takes the same number of steps
     assert all(batch for plan in plans for batch in plan)
     seen = Counter(ticket.clip for plan in plans for batch in plan for ticket in batch if ticket.clip != NOTHING)
@@ -33,20 +33,20 @@ def test_an_epoch_sees_every_clip_once(clips: int, world_size: int) -> None:
 
 
 def test_the_rest_of_an_epoch_is_its_end() -> None:
-    whole = train_batches(22, CONFIG, epoch=3, done=0, rank=1, world_size=2)
-    assert train_batches(22, CONFIG, epoch=3, done=8, rank=1, world_size=2) == whole[1:]
-    assert train_batches(22, CONFIG, epoch=3, done=22, rank=1, world_size=2) == []
+    whole = train_batches(22, CONFIG, epoch=3, done=0, seat=1, seats=2)
+    assert train_batches(22, CONFIG, epoch=3, done=8, seat=1, seats=2) == whole[1:]
+    assert train_batches(22, CONFIG, epoch=3, done=22, seat=1, seats=2) == []
 
 
 def test_epochs_differ_and_a_seed_repeats_them() -> None:
-    first = train_batches(22, CONFIG, epoch=1, done=0, rank=0, world_size=1)
-    assert first == train_batches(22, CONFIG, epoch=1, done=0, rank=0, world_size=1)
-    assert first != train_batches(22, CONFIG, epoch=2, done=0, rank=0, world_size=1)
-    assert first != train_batches(22, small_config("x", seed=1), epoch=1, done=0, rank=0, world_size=1)
+    first = train_batches(22, CONFIG, epoch=1, done=0, seat=0, seats=1)
+    assert first == train_batches(22, CONFIG, epoch=1, done=0, seat=0, seats=1)
+    assert first != train_batches(22, CONFIG, epoch=2, done=0, seat=0, seats=1)
+    assert first != train_batches(22, small_config("x", seed=1), epoch=1, done=0, seat=0, seats=1)
 
 
 def test_a_compiled_network_gets_batches_of_one_size() -> None:
-    plan = train_batches(9, CONFIG, epoch=1, done=0, rank=1, world_size=2, fill=True)
+    plan = train_batches(9, CONFIG, epoch=1, done=0, seat=1, seats=2, fill=True)
     assert [len(batch) for batch in plan] == [4, 4]
     assert sum(ticket.clip == NOTHING for batch in plan for ticket in batch) == 4
 

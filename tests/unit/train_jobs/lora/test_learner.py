@@ -119,7 +119,7 @@ def test_the_weight_of_an_image_is_of_its_loss_and_gradient(folder: Path, texts:
     for weight in (1.0, 0.25):
         one = make(folder, gradient_clip_norm=0.0)
         batch = one.batch([replace(shot(1), weight=weight)], [drawn()], Exact(texts))
-        found.append([float(value) for value in one.step([batch], learning_rate=0.0)])
+        found.append([float(value) for value in one.step([batch], share=1.0, learning_rate=0.0)])
     assert found[1] == pytest.approx([0.25 * value for value in found[0]], rel=1e-5)
 
 
@@ -127,7 +127,7 @@ def test_the_average_follows_by_its_decay(folder: Path, texts: Any) -> None:
     one = make(folder, ema_decay=0.9)
     expected = one.weights()
     for number in range(3):
-        one.step([one.batch([shot(number)], [drawn()], Exact(texts))], learning_rate=0.05)
+        one.step([one.batch([shot(number)], [drawn()], Exact(texts))], share=1.0, learning_rate=0.05)
         expected = {name: 0.9 * expected[name] + 0.1 * new for name, new in one.weights().items()}
     assert all(torch.allclose(one.averaged[name], value, atol=1e-6) for name, value in expected.items())
     with one.showing_average():
@@ -139,10 +139,10 @@ def test_the_average_follows_by_its_decay(folder: Path, texts: Any) -> None:
 def test_accumulation_is_the_mean_of_its_batches(folder: Path, texts: Any) -> None:
     both, apart = make(folder), make(folder)
     shots, draws, encoded = [shot(1), shot(2)], [drawn(), drawn(flipped=True)], Exact(texts)
-    together = both.step([both.batch(shots, draws, encoded)], learning_rate=0.01)
+    together = both.step([both.batch(shots, draws, encoded)], share=1.0, learning_rate=0.01)
     draws = [drawn(), drawn(flipped=True)]
     batches = [apart.batch([one], [how], encoded) for one, how in zip(shots, draws, strict=True)]
-    assert [float(value) for value in apart.step(batches, learning_rate=0.01)] == pytest.approx(
+    assert [float(value) for value in apart.step(batches, share=1 / len(batches), learning_rate=0.01)] == pytest.approx(
         [float(value) for value in together], rel=1e-4
     )
 

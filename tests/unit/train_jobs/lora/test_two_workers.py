@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     for family in ("flux1", "sd15"):
         base_of(folder, family)
-    config = config_of(**COMMON, batch_size=1)
+    config = config_of(**COMMON, batch_size=1, devices=2)
     jobs = [(name, family, config, shard) for name, (family, shard) in JOBS.items()]
     multiprocessing.set_forkserver_preload([two_workers.__name__])  # its imports are paid once
     processes: Any = torch.multiprocessing
@@ -50,6 +50,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         two_workers.work, args=(free_port(), str(folder), jobs), nprocs=2, start_method="forkserver"
     )
     return folder
+
+
+def test_an_elastic_run_of_one_worker_is_the_run_of_two(folder: Path) -> None:
+    one, _, rows, _ = run(folder, "flux1", config_of(**COMMON, batch_size=1, devices=2))
+    two = torch.load(folder / "flux1-ddp-0.pt", weights_only=True)
+    for key, tensor in two["weights"].items():
+        assert is_close(one.learner.weights()[key], tensor), key
+    for (_, _, found), (_, _, wanted) in zip(rows.rows, two["rows"], strict=True):
+        assert found == pytest.approx(wanted, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", JOBS)
