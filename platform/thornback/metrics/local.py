@@ -25,9 +25,11 @@ from thornback.metrics.feed import Feed
 from thornback.metrics.port import (
     Ack,
     Created,
+    Curve,
     Delivery,
     NewJob,
     Page,
+    Point,
     QueuePlace,
     Receipt,
     Recorder,
@@ -36,12 +38,14 @@ from thornback.metrics.port import (
     StreamEvent,
 )
 from thornback.metrics.probe import DatabaseProbe
+from thornback.metrics.shards import Shard
 from thornback.metrics.standing import Standing
 from thornback.metrics.waiters import Waiters
 from thornback.settings import Settings
 from thornback.spend.quotas import GoOn, QuotaChange
 from thornback.store.admit import admit
-from thornback.store.engine import open_engine
+from thornback.store.engine import engine_of
+from thornback.store.metric_rows import Level
 from thornback.store.money import Money
 from thornback.store.read import StoreReader
 from thornback.store.write import Arrival, Committed, StoreWriter
@@ -79,14 +83,15 @@ class LocalRecorder(Recorder):
         )
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
-        """A recorder on the database of the settings; it is not touched before `start`."""
-        engines = open_engine(settings.database_url, writer=True), open_engine(settings.database_url)
+    def open(cls, settings: Settings, shard: int = 0) -> Self:
+        """A recorder on the database of the settings, which of several; it is not touched before `start`."""
+        engines = engine_of(settings, writer=True), engine_of(settings)
         recorder = cls(
             StoreWriter(
                 engines[0],
                 keep_deliveries=timedelta(days=settings.webhook_keep_days),
                 money=Money.of(settings),
+                shard=Shard(shard, settings.metrics_shards),
             ),
             StoreReader(engines[1]),
             commit_rows=settings.commit_rows,
@@ -163,6 +168,16 @@ class LocalRecorder(Recorder):
         """See Recorder."""
         row = await asyncio.to_thread(self._reader.job, job_id)
         return row.state
+
+    async def curve(self, job_id: str, metric: str, *, steps: bool = False, after: int = 0) -> Curve:
+        """See Recorder."""
+        level: Level = "step" if steps else "epoch"
+        rows = await asyncio.to_thread(self._reader.metrics, job_id, level=level, after_id=after)
+        told = [((row.batch if steps else row.epoch) or 0, row.values.get(metric)) for row in rows]
+        return Curve(
+            points=tuple(Point(at=at, value=value) for at, value in told if value is not None),
+            cursor=rows[-1].id if rows else after,
+        )
 
     async def plan_version(self, *, user: str, model: str, job_id: str) -> VersionPlan:
         """See Recorder."""

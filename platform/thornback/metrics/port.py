@@ -47,6 +47,14 @@ class Speaker(ByName):
 
     job_id: str
     attempt: Attempt
+    # A worker of a run is fenced off by the next restart as well: its machine may have been cut off, and come back.
+    # A driver lives through all restarts of its submission.
+    is_worker: bool = False
+
+    def is_older(self, number: int, restart: int) -> bool:
+        """True where this submission, or this restart of it, is not the newest."""
+        mine = self.attempt
+        return mine.number < number or (self.is_worker and mine.number == number and mine.restart < restart)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +130,22 @@ class QueuePlace(ByName):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Point(ByName):
+    """One value of a metric."""
+
+    at: int  # the epoch, or the step where steps are asked for
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve(ByName):
+    """What a job measured, in the order in which it was committed."""
+
+    points: tuple[Point, ...]
+    cursor: int  # ask with this next time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderHealth(ByName):
     """How the writer is doing."""
 
@@ -141,12 +165,20 @@ class Recorder(Protocol):
     Raises StoreUnavailable where the database cannot be written; nothing is half-written then.
     """
 
+    @property
+    def feeds(self) -> Sequence[Recorder]:
+        """Whom to poll for one job: number `shard_of(job_id, len(feeds))` publishes all its events, soonest.
+
+        `poll` of this recorder itself gives the events of all jobs in the order of their ids.
+        """
+        return (self,)
+
     async def record(self, events: Sequence[JobEvent], *, speaker: Speaker | None = None) -> Ack:
         """Commit events; repeats are dropped. Events of deleted or unknown jobs are dropped as well.
 
         Args:
             events: of any jobs; none is a heartbeat that only asks for the speaker's signals.
-            speaker: the run that reports. Where its attempt is older than the job's newest, only its
+            speaker: the run that reports. Where a newer attempt is there (see `Speaker.is_older`), only its
                 log lines are committed.
 
         Raises:
@@ -200,6 +232,10 @@ class Recorder(Protocol):
 
     async def job(self, job_id: str) -> JobState:
         """The state as committed. Raises JobNotFound."""
+        ...
+
+    async def curve(self, job_id: str, metric: str, *, steps: bool = False, after: int = 0) -> Curve:
+        """Values of a metric by epoch, or by step, after a cursor; some thousand at a time. Raises JobNotFound."""
         ...
 
     async def set_queue(self, places: Mapping[str, QueuePlace]) -> None:

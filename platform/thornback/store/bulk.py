@@ -149,11 +149,11 @@ class BulkWriter:
         if not self._sqlite:  # SQLite's BEGIN IMMEDIATE did it already
             self._connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
 
-    def events(self, first_id: int, events: Sequence[JobEvent]) -> list[tuple[int, JobEvent]]:
-        """Insert events with ids from `first_id` upwards; those that were new, with their ids."""
+    def events(self, ids: Sequence[int], events: Sequence[JobEvent]) -> list[tuple[int, JobEvent]]:
+        """Insert events with these ids, which grow; those that were new, with their ids."""
         rows = [
             (
-                first_id + index,
+                event_id,
                 self._uuid(event.job_id),
                 event.source,
                 event.key,
@@ -161,16 +161,17 @@ class BulkWriter:
                 self._json(stream_data(event.kind, event.data)),
                 self._time(event.at),
             )
-            for index, event in enumerate(events)
+            for event_id, event in zip(ids, events, strict=True)
         ]
         self._insert(_EVENTS, rows)
         # SQLite's executemany cannot return rows; both engines find them in the primary key.
         mark = "?" if self._sqlite else "%s"
         found = self._connection.exec_driver_sql(
-            f"SELECT id FROM job_events WHERE id >= {mark} ORDER BY id",  # noqa: S608 - a parameter's mark
-            (first_id,),
+            f"SELECT id FROM job_events WHERE id BETWEEN {mark} AND {mark} ORDER BY id",  # noqa: S608 - parameters' marks
+            (ids[0], ids[-1]),
         )
-        return [(event_id, events[event_id - first_id]) for event_id in found.scalars()]
+        mine = dict(zip(ids, events, strict=True))  # others' numbers may lie between
+        return [(event_id, mine[event_id]) for event_id in found.scalars() if event_id in mine]
 
     def metrics(self, events: Sequence[tuple[int, JobEvent]]) -> None:
         """The rows of metrics events."""

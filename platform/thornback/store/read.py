@@ -37,6 +37,7 @@ from thornback.store.state_codec import decode_state
 from thornback.store.tables import JobEventRow, JobLog, TrainingJob, TrainingMetric
 from thornback.store.teams import read_teams_of
 from thornback.store.thinned import read_drawn
+from thornback.store.turns import newest_id, settled_id
 from thornback.store.versions import read_kept_versions
 
 __all__ = ["DeliveryPage", "DeliveryRow", "JobPage", "JobQuery", "JobRow", "LogChunk", "MetricRow", "StoreReader"]
@@ -213,7 +214,8 @@ class StoreReader:
     ) -> list[StreamEvent]:
         """Events with ids above `after`, in order: what live subscribers were given, except `job`.
 
-        A deleted job's events are gone but for its tombstone.
+        A deleted job's events are gone but for its tombstone. Without a job, ask for those up to
+        `latest_event_id` only: above it some may still be missing.
 
         Args:
             after: the cursor; 0 for all.
@@ -328,9 +330,28 @@ class StoreReader:
             return read_teams_of(connection, user)
 
     def latest_event_id(self) -> int:
-        """The id of the newest event, 0 where there is none."""
+        """The id up to which all events can be read: none will appear below it any more. 0 where there is none."""
         with self._snapshot() as connection:
-            return connection.execute(sa.select(sa.func.max(_events.c.id))).scalar_one() or 0
+            return settled_id(connection)
+
+    def has_reached(self, cursor: int) -> bool:
+        """Whether there was an event of this id, or one after it; of one that comes first in its job, maybe not yet
+        in the order of all.
+        """
+        with self._snapshot() as connection:
+            return cursor <= newest_id(connection)
+
+    def states(self, job_ids: Sequence[str]) -> dict[str, JobState]:
+        """Those of the jobs that exist."""
+        wanted = sorted({known for id in job_ids if (known := canonical_id(id)) is not None})
+        found: dict[str, JobState] = {}
+        with self._snapshot() as connection:
+            for start in range(0, len(wanted), _IN_CHUNK):
+                chosen = _jobs.c.id.in_(wanted[start : start + _IN_CHUNK])
+                for data in connection.execute(sa.select(_jobs.c.state).where(chosen)).scalars():
+                    state = decode_state(data)
+                    found[state.id] = state
+        return found
 
     def close(self) -> None:
         """Close the engine's connections; it can still be used afterwards."""

@@ -33,6 +33,7 @@ from thornback.store.tables import (
     TrainingJob,
     TrainingMetric,
 )
+from thornback.store.turns import Turns
 from thornback.store.versions import delete_versions_of
 
 _jobs = TrainingJob.__table__  # type: ignore[attr-defined]
@@ -71,8 +72,11 @@ class Committed:
 class Transaction:
     """What can be done in it."""
 
-    def __init__(self, connection: sa.Connection, bulk: BulkWriter, cache: StateCache, last_id: int) -> None:
+    def __init__(
+        self, connection: sa.Connection, bulk: BulkWriter, cache: StateCache, turns: Turns, last_id: int
+    ) -> None:
         self.connection = connection
+        self._turns = turns
         self.last_id = last_id
         self.changed: dict[str, JobState] = {}
         self.deleted: list[str] = []
@@ -175,7 +179,8 @@ class Transaction:
     def _insert(self, events: list[JobEvent]) -> list[tuple[int, JobEvent]]:
         if not events:
             return []
-        new = self._bulk.events(self.last_id + 1, events)
+        ids = self._turns.numbers(self.connection, self.last_id, len(events))
+        new = self._bulk.events(ids, events)
         self.last_id = new[-1][0] if new else self.last_id
         for _, event in new:
             if event.kind in AUDITED:
@@ -247,11 +252,4 @@ def _stream(events: Sequence[tuple[int, JobEvent]], jobs: Mapping[str, JobState]
     )
 
 
-def latest_id(connection: sa.Connection) -> int:
-    """The id of the newest event, 0 where there is none."""
-    # ids are given from here: the newest event is never removed, since a tombstone follows every deletion
-    return connection.execute(_LATEST).scalar_one() or 0
-
-
-_LATEST = sa.select(sa.func.max(_events.c.id))
 _UPDATE = sa.update(_jobs).where(_jobs.c.id == sa.bindparam("b_id"))  # sets the columns that the rows name

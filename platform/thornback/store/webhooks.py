@@ -21,6 +21,7 @@ from thornback.store.page import MAX_LIMIT
 from thornback.store.state_codec import decode_state
 from thornback.store.tables import JobEventRow, TrainingJob
 from thornback.store.tables_notify import WebhookMessageRow, WebhookRow
+from thornback.store.turns import settled_id
 from thornback.store.webhook_changes import read_cursor
 from thornback.store.webhook_rows import read_message, read_webhook
 
@@ -152,8 +153,8 @@ class WebhookReader:
 
     def happened(self, after: int, kinds: Collection[EventKind], *, limit: int) -> tuple[list[Happening], int]:
         """Events of some kinds after a cursor, in order, and the cursor to go on from."""
+        newest = self.newest_event()
         with self._connected() as connection:
-            newest = connection.execute(sa.select(sa.func.max(_events.c.id))).scalar_one() or 0
             chosen = (
                 _events.c.id > after,
                 _events.c.id <= newest,
@@ -168,9 +169,9 @@ class WebhookReader:
         return found, found[-1].id if len(found) == limit else max(newest, after)
 
     def newest_event(self) -> int:
-        """The id of the newest event, 0 where there is none."""
+        """The id up to which all events can be read, 0 where there is none."""
         with self._connected() as connection:
-            return connection.execute(sa.select(sa.func.max(_events.c.id))).scalar_one() or 0
+            return settled_id(connection)
 
     def jobs(self, ids: Sequence[str]) -> dict[str, JobState]:
         """Those of the jobs that exist."""

@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from thornback.access.audit import SYSTEM, Act
 from thornback.access.changes import Change
 from thornback.errors import InvalidInput, JobNotFound
-from thornback.jobs.events import EventFactory, JobEvent
+from thornback.jobs.events import EventFactory, EventKind, JobEvent
 from thornback.jobs.queue import PauseQueue, QueueChange
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.jobs.webhook_changes import WebhookChange
 from thornback.metrics.port import Created, NewJob, QueuePlace
+from thornback.metrics.shards import Shard
 from thornback.spend.quotas import GoOn, Level, QuotaChange, sentence, stopped
 from thornback.store import versions
 from thornback.store.access import carry_out
@@ -32,13 +33,19 @@ from thornback.store.money import Money
 from thornback.store.queue import change_queue
 from thornback.store.quotas import change_quota
 from thornback.store.states import StateCache
-from thornback.store.transaction import Committed, Transaction, latest_id
+from thornback.store.transaction import Committed, Transaction
+from thornback.store.turns import turns_of
 from thornback.store.webhook_acts import act_of_webhook
 from thornback.store.webhook_changes import change_webhooks
 
 __all__ = ["Arrival", "Committed", "StoreWriter"]
 
 KEEP_DELIVERIES = timedelta(days=30)
+
+_ALONE = Shard()
+
+# What concerns nothing but its own job: neither money nor the audit log nor other jobs.
+_REPORTS = frozenset({EventKind.METRICS, EventKind.LOG, EventKind.PROGRESS, EventKind.STAGE})
 
 # How often old deliveries are looked for.
 PRUNE_EVERY = timedelta(minutes=1)
@@ -54,10 +61,24 @@ class StoreWriter:
     """
 
     def __init__(
-        self, engine: sa.Engine, *, keep_deliveries: timedelta = KEEP_DELIVERIES, money: Money | None = None
+        self,
+        engine: sa.Engine,
+        *,
+        keep_deliveries: timedelta = KEEP_DELIVERIES,
+        money: Money | None = None,
+        shard: Shard = _ALONE,
     ) -> None:
-        """`keep_deliveries`: how long applied deliveries stay in the inbox. `money`: None limits nobody."""
+        """Nothing is written yet.
+
+        Args:
+            engine: for writing.
+            keep_deliveries: how long applied deliveries stay in the inbox.
+            money: None limits nobody.
+            shard: whose jobs it writes, where it is one of several.
+        """
         self._engine = engine
+        self._turns = turns_of(shard)
+        self._has_claimed = False
         self._money = money or Money.plain()
         self._keep_deliveries = keep_deliveries
         self._pruned_at: datetime | None = None
@@ -74,7 +95,7 @@ class StoreWriter:
         admitted = [event for event in map(admit, events) if event is not None]
         if not admitted and not arrivals:
             return Committed()
-        with self._transaction() as tx:
+        with self._transaction(shared=not arrivals and all(event.kind in _REPORTS for event in admitted)) as tx:
             committed = tx.commit(admitted, arrivals)
             self._money.follow(tx.connection, committed.jobs, committed.events)
             if arrivals:
@@ -227,25 +248,30 @@ class StoreWriter:
                 append_act(tx.connection, act)
 
     def latest_event_id(self) -> int:
-        """The id of the newest event, 0 where there is none."""
-        with store_errors(), self._engine.connect() as connection:
-            return latest_id(connection)
+        """The id of the newest event of this writer's jobs or a later one, 0 where there is none.
+
+        The first call takes over from whoever wrote before.
+        """
+        with store_errors(), self._engine.begin() as connection:
+            newest = (self._turns.newest if self._has_claimed else self._turns.claim)(connection)
+        self._has_claimed = True
+        return newest
 
     def close(self) -> None:
         """Close the engine's connections; it can still be used afterwards."""
         self._engine.dispose()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Transaction]:
+    def _transaction(self, *, shared: bool = False) -> Iterator[Transaction]:
         with store_errors(), self._engine.begin() as connection:
-            bulk = BulkWriter(connection)
-            bulk.lock()
-            last_id = self.found_id = latest_id(connection)
+            last_id = self.found_id = self._turns.begin(connection, shared=shared)
             if last_id != self._last_id:
                 # the first transaction, or another writer's, or one of ours whose answer was lost
                 self._cache.clear()
-            tx = Transaction(connection, bulk, self._cache, last_id)
+            tx = Transaction(connection, BulkWriter(connection), self._cache, self._turns, last_id)
             yield tx
+            if tx.last_id != last_id:
+                self._turns.end(connection, tx.last_id)
         # Only what is in the database is remembered: a failure does not come so far.
         self._last_id = tx.last_id
         self._cache.put(tx.changed)

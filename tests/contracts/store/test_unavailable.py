@@ -14,7 +14,7 @@ from tests.contracts.store.conftest import NOW, RUN, Store, epoch_row, job_id, l
 from tests.fixtures.postgres import PostgresServer
 from thornback.errors import SettingsError, StoreUnavailable
 from thornback.store.bulk import BulkWriter
-from thornback.store.engine import open_engine
+from thornback.store.engine import Limits, open_engine
 from thornback.store.guard import store_errors
 from thornback.store.page import JobQuery
 from thornback.store.read import StoreReader
@@ -128,11 +128,9 @@ def test_postgres_away(postgres_server: PostgresServer, tmp_path: Path) -> None:
             StoreReader(open_engine(url)).ping()
 
 
-def test_a_second_postgres_writer_waits_no_longer_than_it_should(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("thornback.store.engine.LOCK_TIMEOUT_MS", 50)
-    first, second = open_engine(postgres_url, writer=True), StoreWriter(open_engine(postgres_url, writer=True))
+def test_a_second_postgres_writer_waits_no_longer_than_it_should(postgres_url: str) -> None:
+    first = open_engine(postgres_url, writer=True)
+    second = StoreWriter(open_engine(postgres_url, writer=True, limits=Limits(lock_s=0.05)))
     with first.begin() as connection:
         BulkWriter(connection).lock()
         with pytest.raises(StoreUnavailable, match="lock timeout"):
