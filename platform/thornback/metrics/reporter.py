@@ -351,5 +351,6 @@ def open_reporter(job_id: str | None, *, attempt: Attempt, rank: int, namespace:
     # Here and not above, so that a job file which runs alone needs no Ray.
     from thornback.metrics.sender import ActorSender
 
-    send = ActorSender(Speaker(job_id=job_id, attempt=attempt), namespace=namespace)
+    speaker = Speaker(job_id=job_id, attempt=attempt, is_worker=rank >= 0)
+    send = ActorSender(speaker, namespace=namespace)
     return ActorReporter(job_id, attempt=attempt, rank=rank, send=send)

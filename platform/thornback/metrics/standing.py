@@ -79,7 +79,7 @@ class Standing:
         state = self.get(speaker.job_id)
         if state is None or state.final in (JobStatus.FAILED, JobStatus.CANCELLED):
             return True
-        return speaker.attempt.number < state.attempt
+        return speaker.is_older(state.mark.attempt, state.mark.restart)
 
     def _keep(self, job_id: str, state: JobState) -> None:
         self._states[job_id] = state
@@ -93,18 +93,20 @@ class Fence:
 
     def __init__(self, standing: Standing) -> None:
         self._standing = standing
-        self._attempts: dict[str, int] = {}
+        self._attempts: dict[str, tuple[int, int]] = {}
 
     def admit(self, events: Sequence[JobEvent], speaker: Speaker | None) -> Sequence[JobEvent]:
         """The events that may be committed. Raises StoreUnavailable."""
-        if speaker is not None and speaker.attempt.number < self._newest(speaker.job_id):
+        if speaker is not None and speaker.is_older(*self._newest(speaker.job_id)):
             events = [event for event in events if event.job_id != speaker.job_id or event.kind in KINDS_OF_A_ZOMBIE]
         for event in events:
-            attempt = event.data.get("attempt")
-            if isinstance(attempt, int) and attempt > self._attempts.get(event.job_id, 0):
-                self._attempts[event.job_id] = attempt
+            attempt, restart = event.data.get("attempt"), event.data.get("restart", 0)
+            if isinstance(attempt, int) and isinstance(restart, int):
+                known = self._attempts.get(event.job_id, (0, 0))
+                self._attempts[event.job_id] = max(known, (attempt, restart))
         return events
 
-    def _newest(self, job_id: str) -> int:
+    def _newest(self, job_id: str) -> tuple[int, int]:
         state = self._standing.get(job_id)
-        return max(self._attempts.get(job_id, 0), 0 if state is None else state.attempt)
+        stored = (0, 0) if state is None else (state.mark.attempt, state.mark.restart)
+        return max(self._attempts.get(job_id, (0, 0)), stored)

@@ -69,7 +69,7 @@ def test_a_job_that_ended_need_not_be_asked_to_stop() -> None:
         (RUNNING, 1, False),
         (RUNNING, 2, False),  # a new attempt may speak before the dispatcher's own event is there
         (replace(RUNNING, mark=Mark(2, 0, 0)), 1, True),
-        (replace(RUNNING, mark=Mark(1, 3, 3)), 1, False),  # restarts inside an attempt are Ray Train's affair
+        (replace(RUNNING, mark=Mark(1, 3, 3)), 1, False),  # a driver lives through the restarts of its attempt
         (replace(RUNNING, final=JobStatus.COMPLETED), 1, False),
         (replace(RUNNING, final=JobStatus.FAILED), 1, True),
         (replace(RUNNING, final=JobStatus.CANCELLED), 1, True),
@@ -79,6 +79,26 @@ def test_a_job_that_ended_need_not_be_asked_to_stop() -> None:
 def test_who_is_superseded(state: JobState | None, number: int, superseded: bool) -> None:
     standing = Standing(Source(*([state] if state else [])))
     assert standing.is_superseded(speaker(number)) is superseded
+
+
+def test_a_worker_of_an_older_restart_is_fenced_off_and_its_driver_is_not() -> None:
+    standing = Standing(Source(replace(RUNNING, mark=Mark(1, 1, 3))))
+    cut_off = Speaker(job_id="j", attempt=Attempt(1, 0), is_worker=True)
+    present = Speaker(job_id="j", attempt=Attempt(1, 1), is_worker=True)
+    row = factory.metrics(epoch=0, batch=0, phase="train", values={}, at=NOW)
+    speakers = (cut_off, present, speaker(1))
+    assert [standing.is_superseded(one) for one in speakers] == [True, False, False]
+    assert [len(Fence(standing).admit([row], one)) for one in speakers] == [0, 1, 1]
+
+
+def test_a_restart_in_the_same_commit_fences_off_the_workers_before_it() -> None:
+    fence = Fence(Standing(Source(RUNNING)))
+    row = factory.metrics(epoch=0, batch=0, phase="train", values={}, at=NOW)
+    worker = Speaker(job_id="j", attempt=Attempt(1, 0), is_worker=True)
+    assert fence.admit([row], worker) == [row]
+    fence.admit([factory.retried(Attempt(1, 1), reason=FailureReason.NODE_LOST, message="lost", at=NOW)], speaker(1))
+    assert fence.admit([row], worker) == []
+    assert fence.admit([row], speaker(1)) == [row]
 
 
 def test_of_an_older_attempt_only_the_log_is_admitted() -> None:
