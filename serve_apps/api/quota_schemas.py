@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from serve_apps.api.schemas import Wire
 from thornback.settings import Quota
@@ -19,6 +19,14 @@ class QuotaIn(Quota):
     """Limits of somebody's own. A field that is left out is as in the settings; null: no limit."""
 
     note: Annotated[str, Field(max_length=1000, description="Why; it stands in the audit log.")] = ""
+    until: Annotated[
+        AwareDatetime | None,
+        Field(
+            strict=False,
+            description="When they end; left out: what allows more than the settings ends with its day or month, what "
+            "allows less never.",
+        ),
+    ] = None
 
 
 class LevelOut(Wire):
@@ -49,11 +57,12 @@ class OwnLimits(Wire):
     note: str
     set_at: datetime
     set_by: str
+    ends_at: datetime | None = Field(description="The settings hold again from then on; null: until they are cleared.")
 
     @classmethod
     def of(cls, own: QuotaSet) -> Self:
         """Without whose they are."""
-        return cls(limits=dict(own.limits), note=own.note, set_at=own.set_at, set_by=own.set_by)
+        return cls(limits=dict(own.limits), note=own.note, set_at=own.set_at, set_by=own.set_by, ends_at=own.ends_at)
 
 
 class QuotaOut(Wire):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, Literal, Self, TypeVar
 
 from pydantic import Field
 
+from serve_apps.api.quota_schemas import LevelOut
 from serve_apps.api.schemas import Wire
 from thornback.settings import AlertRule
+from thornback.spend.quotas import Level, sentence
 from thornback.store.analytics import (
     CaptioningRate,
     DatasetBucket,
@@ -72,8 +74,29 @@ class AlertOut(Wire):
     message: str
 
 
+class QuotaAlert(LevelOut):
+    """A limit that is used to the share of the warning, or used up."""
+
+    kind: Literal["user", "team"]
+    name: str
+    is_used_up: bool
+    message: str
+
+    @classmethod
+    def of(cls, level: Level) -> Self:
+        """With whose it is."""
+        return cls(
+            **LevelOut.of(level).model_dump(),
+            kind=level.holder.kind,
+            name=level.holder.name,
+            is_used_up=level.is_used_up,
+            message=sentence(level),
+        )
+
+
 class AlertList(Wire):
     """What held when, and what is looked for."""
 
     rules: list[AlertRule]
     alerts: list[AlertOut]
+    quotas: list[QuotaAlert] = Field(description="As they stand now, those that are used most first.")

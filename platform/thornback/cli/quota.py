@@ -14,7 +14,7 @@ from rich.text import Text
 from thornback.cli.format import local_time
 from thornback.cli.options import Json, Url, connect
 from thornback.cli.output import output_of
-from thornback.cli.report import read_time
+from thornback.cli.report import read_ahead, read_time
 from thornback.client.quotas import Kind, QuotaState
 from thornback.errors import InvalidInput
 
@@ -74,6 +74,12 @@ def set_(
     usd_day: Limit = None,
     usd_month: Limit = None,
     note: Annotated[str, typer.Option(help="Why; it stands in the audit log")] = "",
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="7d, 12h or 2026-11-21 [default: what allows more ends with its day or month]"
+        ),
+    ] = None,
     team: Team = False,
     url: Url = None,
     json: Json = False,
@@ -89,8 +95,9 @@ def set_(
     limits = {field: _number(field, text) for field, text in given.items() if text is not None}
     if not limits:
         raise InvalidInput("say at least one of --jobs, --gpu-hours, --storage-bytes, --usd-day, --usd-month")
+    ends_at = read_ahead(until, "until", datetime.now(UTC))
     with connect(url) as client:
-        found = client.quotas.set(name, limits, kind=_kind(team), note=note)
+        found = client.quotas.set(name, limits, kind=_kind(team), note=note, until=ends_at)
     _tell(ctx, [found])
 
 
@@ -153,7 +160,8 @@ def _tell(ctx: typer.Context, found: Sequence[QuotaState]) -> None:
 def _table(state: QuotaState) -> RenderableType:
     title = Text(f"{state.kind} {state.name}")
     if state.own is not None:
-        title.append(f" (set by {state.own.set_by}{f': {state.own.note}' if state.own.note else ''})")
+        until = f", until {local_time(state.own.ends_at)}" if state.own.ends_at is not None else ""
+        title.append(f" (set by {state.own.set_by}{f': {state.own.note}' if state.own.note else ''}{until})")
     table = Table(box=None, pad_edge=False)
     for column in ("limit", "used", "of", "begins anew"):
         table.add_column(column)

@@ -62,6 +62,15 @@ def read_time(text: str | None, name: str, now: datetime) -> datetime | None:
         raise InvalidInput.field(name, f"{text!r} is neither like 7d or 12h nor like 2026-11-21T10:00") from None
 
 
+def read_ahead(text: str | None, name: str, now: datetime) -> datetime | None:
+    """`7d` from now on; else as `read_time`. Raises InvalidInput."""
+    match = None if text is None else _AGO.fullmatch(text.strip())
+    try:
+        return read_time(text, name, now) if match is None else now + timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        raise InvalidInput.field(name, f"{text!r} is too far away") from None
+
+
 def render(answer: Mapping[str, Any]) -> RenderableType:
     """All parts that have something to say, one below the other."""
     times = answer["durations"]

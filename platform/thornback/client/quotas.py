@@ -24,6 +24,7 @@ class OwnLimits(_Answer):
     note: str = ""
     set_at: datetime
     set_by: str
+    ends_at: datetime | None = None  # None: until they are cleared
 
 
 class QuotaLevel(_Answer):
@@ -92,14 +93,25 @@ class Quotas:
         return QuotaState.model_validate(self._call("GET", _path(kind, name)))
 
     def set(
-        self, name: str, limits: Mapping[str, float | int | None], *, kind: Kind = "user", note: str = ""
+        self,
+        name: str,
+        limits: Mapping[str, float | int | None],
+        *,
+        kind: Kind = "user",
+        note: str = "",
+        until: datetime | None = None,
     ) -> QuotaState:
         """Give somebody limits of their own; for admins.
+
+        What allows more than the settings ends at `until`, or with its day or month where that is left out.
 
         `limits` has some of jobs, gpu_hours, storage_bytes, usd_day, usd_month; None: no limit. What it does not
         name is as in the settings. Raises InvalidInput, NotFound for an unknown team.
         """
-        return QuotaState.model_validate(self._call("PUT", _path(kind, name), json={**limits, "note": note}))
+        body: dict[str, Any] = {**limits, "note": note}
+        if until is not None:
+            body["until"] = until.isoformat()
+        return QuotaState.model_validate(self._call("PUT", _path(kind, name), json=body))
 
     def clear(self, name: str, *, kind: Kind = "user") -> QuotaState:
         """Back to the settings; for admins."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from thornback.by_name import ByName
-from thornback.errors import QuotaExceeded, SpendExceeded
+from thornback.errors import InvalidInput, QuotaExceeded, SpendExceeded
 from thornback.settings import Quota
 from thornback.spend.money import MS_PER_HOUR, hours, micro, usd
 from thornback.spend.periods import next_day, next_month
@@ -73,6 +73,11 @@ class Level(ByName):
             return self.used >= mark
         return self.used < mark <= self.used + wanted
 
+    @property
+    def is_used_up(self) -> bool:
+        """Whether nothing more is allowed."""
+        return self.used >= self.limit
+
     def shown(self, amount: int) -> float | int:
         """An amount in the unit of the setting."""
         if self.what is Limited.GPU_HOURS:
@@ -89,6 +94,11 @@ class QuotaSet:
     note: str
     set_at: datetime
     set_by: str
+    ends_at: datetime | None = None  # the settings hold again from then on; None: until they are cleared
+
+    def holds(self, at: datetime) -> bool:
+        """False once they have ended."""
+        return self.ends_at is None or at < self.ends_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +110,7 @@ class SetQuota(ByName):
     note: str
     by: str
     at: datetime
+    ends_at: datetime | None = None  # see end_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +142,30 @@ QuotaChange = SetQuota | ClearQuota | GoOn
 def effective(defaults: Quota, own: Mapping[str, Any] | None) -> Quota:
     """The settings with what an admin has set over them."""
     return defaults if not own else Quota.model_validate({**defaults.model_dump(), **own})
+
+
+def end_of(
+    limits: Mapping[str, float | int | None], defaults: Quota, *, wanted: datetime | None, at: datetime
+) -> datetime | None:
+    """When limits end that are set at `at`: as wanted; what allows more than the settings with its period at the latest.
+
+    That is the day where only `usd_day` is lifted, else the month. None: never, for what only allows less.
+
+    Raises:
+        InvalidInput: `wanted` is past.
+    """
+    if wanted is not None:
+        if wanted <= at:
+            raise InvalidInput.field("until", f"{wanted:%Y-%m-%dT%H:%MZ} is past; it has to lie ahead")
+        return wanted
+    lifted = {name for name, limit in limits.items() if _is_more(limit, getattr(defaults, name, None))}
+    if not lifted:
+        return None
+    return next_day(at) if lifted == {Limited.USD_DAY.value} else next_month(at)
+
+
+def _is_more(limit: float | int | None, default: float | int | None) -> bool:
+    return default is not None and (limit is None or limit > default)
 
 
 def levels(holder: Holder, quota: Quota, used: Used, *, at: datetime) -> list[Level]:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from thornback.jobs.state import JobState
 from thornback.spend.periods import day_of, month_of, next_day, next_month
 from thornback.spend.prices import Amount
-from thornback.spend.quotas import Holder, Used
+from thornback.spend.quotas import Holder, HolderKind, Used
 from thornback.store.cells import cut
 from thornback.store.tables import TrainingJob
 from thornback.store.tables_spend import JobStorage, LedgerRow
@@ -110,6 +110,14 @@ def used_by(connection: sa.Connection, holder: Holder, *, at: datetime, without_
         day_micro=int(row.day or 0),
         month_micro=int(row.month or 0),
     )
+
+
+def most_spent(connection: sa.Connection, kind: HolderKind, *, at: datetime, limit: int) -> list[Holder]:
+    """Who has most in the ledger of a month."""
+    name, month = _ledger.c[kind], _ledger.c.booked_at.between(month_of(at), next_month(at))
+    most = sa.func.sum(_ledger.c.micro_usd).desc()
+    rows = sa.select(name).where(name.is_not(None), month).group_by(name).order_by(most, name).limit(limit)
+    return [Holder(kind, found) for found in connection.execute(rows).scalars()]
 
 
 def note_size(connection: sa.Connection, job: JobState, size_bytes: int) -> None:

@@ -116,7 +116,7 @@ class Money:
         if not least.micro_usd and not least.gpu_ms:
             return Extension()
         booked_at = held.booked_at or job.created_at or change.at
-        found, lent = self._levels(connection, job, booked_at), left_for(connection, job)
+        found, lent = self._levels(connection, job, booked_at, now=change.at), left_for(connection, job)
         blocking = blocked(found, _without(least, lent))
         if blocking is not None and not change.may_exceed:
             return Extension(needed=True, refused_by=blocking)
@@ -126,11 +126,13 @@ class Money:
         nearly = warnings(found, _without(more, lent), share=self._tariff.warn_share, is_part=True)
         return Extension(needed=True, nearly_used=tuple(nearly))
 
-    def _levels(self, connection: sa.Connection, job: JobState, at: datetime) -> list[Level]:
+    def _levels(
+        self, connection: sa.Connection, job: JobState, at: datetime, *, now: datetime | None = None
+    ) -> list[Level]:
         return [
             level
             for holder in _holders(job)
-            for level in levels_of(connection, self._tariff, holder, at=at, without_job=job.id)
+            for level in levels_of(connection, self._tariff, holder, at=at, now=now, without_job=job.id)
         ]
 
     def forget(self, connection: sa.Connection, job: JobState, *, at: datetime) -> None:

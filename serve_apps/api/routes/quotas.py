@@ -27,7 +27,7 @@ from serve_apps.api.quota_schemas import (
     SpentOut,
 )
 from thornback.spend.prices import Tariff
-from thornback.spend.quotas import ClearQuota, Holder, SetQuota
+from thornback.spend.quotas import ClearQuota, Holder, SetQuota, end_of
 from thornback.store.quotas import QuotaReader
 from thornback.store.spend_report import SPEND_BY, SpendBy, read_movements, read_spent
 
@@ -46,7 +46,8 @@ _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema"
 async def list_quotas(context: Context) -> QuotaList:
     """The limits of the settings, and those that admins have set for somebody."""
     settings = context.settings
-    found = await context.read(lambda store: _reader(context).all())
+    now = datetime.now(UTC)
+    found = await context.read(lambda store: _reader(context).all(at=now))
     return QuotaList(
         user=settings.quota_user,
         team=settings.quota_team,
@@ -71,9 +72,16 @@ async def get_quota(context: Context, kind: Kind, name: Name) -> QuotaOut:
 
 @router.put(f"{QUOTAS}/{{kind}}/{{name}}", summary="Set somebody's quotas")
 async def set_quota(context: Context, caller: Caller, kind: Kind, name: Name, body: QuotaIn) -> QuotaOut:
-    """Limits of their own; they replace those that were set before and hold from now on."""
-    limits = body.model_dump(exclude_unset=True, exclude={"note"})
-    change = SetQuota(holder=Holder(kind, name), limits=limits, note=body.note, by=caller.user, at=datetime.now(UTC))
+    """Limits of their own; they replace those that were set before and hold from now on.
+
+    What allows more than the settings ends: at `until`, or with its day (where only `usd_day` is lifted) or month.
+    """
+    now, settings = datetime.now(UTC), context.settings
+    limits = body.model_dump(exclude_unset=True, exclude={"note", "until"})
+    defaults = settings.quota_user if kind == "user" else settings.quota_team
+    ends_at = end_of(limits, defaults, wanted=body.until, at=now)
+    holder = Holder(kind, name)
+    change = SetQuota(holder=holder, limits=limits, note=body.note, by=caller.user, at=now, ends_at=ends_at)
     await context.recorder.administer(change)
     return await _quota(context, change.holder)
 

@@ -334,7 +334,7 @@ def test_an_admin_lifts_and_lowers(store: Store) -> None:
     create(writer, spec())
     with pytest.raises(QuotaExceeded):
         create(writer, spec())
-    assert [row.holder for row in reader.all()] == [ADA]
+    assert [row.holder for row in reader.all(at=NOW)] == [ADA]
     assert writer.administer(ClearQuota(holder=ADA, by="root", at=NOW))
     assert not writer.administer(ClearQuota(holder=ADA, by="root", at=NOW))
     assert reader.of(ADA, at=NOW)[0].jobs == 0
@@ -343,6 +343,14 @@ def test_an_admin_lifts_and_lowers(store: Store) -> None:
             sa.text("SELECT actor, action, target FROM audit_log WHERE action LIKE 'quota%' ORDER BY seq")
         ).all()
     assert [tuple(act) for act in acts] == [("root", "quota.set", "user ada"), ("root", "quota.clear", "user ada")]
+
+
+def test_what_was_lifted_ends(store: Store) -> None:
+    writer, hour = writer_of(store, user=Quota(jobs=0)), timedelta(hours=1)
+    writer.administer(SetQuota(holder=ADA, limits={"jobs": 9}, note="", by="root", at=NOW, ends_at=NOW + hour))
+    create(writer, spec(), at=NOW + hour - timedelta(seconds=1))
+    with pytest.raises(QuotaExceeded):
+        create(writer, spec(), at=NOW + hour)
 
 
 def test_limits_that_are_none_are_refused(store: Store) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.fixtures.api import FIRST, ApiPlatform, now
 from thornback.jobs.events import EventFactory
 from thornback.jobs.status import FailureReason
-from thornback.settings import AlertRule
+from thornback.settings import AlertRule, Quota
 
 ALERTS = "/api/v1/alerts"
 
@@ -39,6 +39,16 @@ async def test_a_time_is_asked_for_and_the_newest_comes_first(api: ApiPlatform) 
         since = (now() - timedelta(hours=60)).isoformat().replace("+00:00", "Z")
         alerts = (await client.get(ALERTS, params={"since": since})).json()["alerts"]
     assert [alert["message"].split(" failed")[0] for alert in alerts] == ["job 1 h ago", "job 50 h ago"]
+
+
+async def test_quotas_that_are_nearly_used_or_used_up(api: ApiPlatform) -> None:
+    await api.create("one", user="local")
+    async with api.client(quota_user=Quota(jobs=4)) as client:
+        assert (await client.get(ALERTS)).json()["quotas"] == []
+        await client.put("/api/v1/quotas/user/local", json={"jobs": 1, "usd_day": 0.0})
+        [quota] = (await client.get(ALERTS)).json()["quotas"]
+    assert (quota["kind"], quota["name"], quota["quota"], quota["is_used_up"]) == ("user", "local", "jobs", True)
+    assert quota["message"] == "user local uses 1 of 1 jobs at once"
 
 
 @pytest.mark.parametrize(

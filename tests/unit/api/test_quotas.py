@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import datetime, timedelta
 from typing import Any
 
-from tests.fixtures.api import JOBS, ApiPlatform, Reports
+from tests.fixtures.api import JOBS, ApiPlatform, Reports, now
 from tests.fixtures.remote import IMAGE_SET, LORA, Told
 from thornback.settings import Quota
+from thornback.spend.quotas import Holder, SetQuota
 
 QUOTAS = "/api/v1/quotas"
 SPEND = "/api/v1/reports/spend"
@@ -86,6 +88,8 @@ async def test_set_seen_and_cleared(api: ApiPlatform) -> None:
         assert (ada["limits"]["jobs"], ada["limits"]["usd_day"], ada["limits"]["storage_bytes"]) == (7, None, 1000)
         assert (ada["own"]["set_by"], ada["own"]["note"]) == ("local", "until the fair")
         assert [level["quota"] for level in ada["levels"]] == ["jobs", "storage_bytes"]
+        # more a day than the settings allow ends with the day
+        assert ada["own"]["ends_at"] == f"{now().date() + timedelta(days=1)}T00:00:00Z"
         listed = (await client.get(QUOTAS)).json()
         assert [(one["kind"], one["name"]) for one in listed["set_for"]] == [("user", "ada")]
         assert (await client.delete(f"{QUOTAS}/user/ada")).json()["own"] is None
@@ -94,6 +98,23 @@ async def test_set_seen_and_cleared(api: ApiPlatform) -> None:
         assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "jobs")
         assert (await client.put(f"{QUOTAS}/team/none", json={"jobs": 1})).status_code == 404
         assert (await client.put(f"{QUOTAS}/crowd/none", json={"jobs": 1})).status_code == 422
+
+
+async def test_what_is_lifted_ends_and_what_is_lowered_stays(api: ApiPlatform) -> None:
+    async with api.client(quota_user=Quota(jobs=1)) as client:
+        lowered = (await client.put(f"{QUOTAS}/user/local", json={"jobs": 0, "usd_day": 5.0})).json()
+        assert lowered["own"]["ends_at"] is None
+        past = await client.put(f"{QUOTAS}/user/local", json={"jobs": 2, "until": "2020-01-01T00:00:00Z"})
+        assert (past.status_code, past.json()["errors"][0]["field"]) == (422, "until")
+        soon = now() + timedelta(hours=1)
+        lifted = (await client.put(f"{QUOTAS}/user/local", json={"jobs": 2, "until": soon.isoformat()})).json()
+        assert datetime.fromisoformat(lifted["own"]["ends_at"]) == soon
+        assert [(await client.post(JOBS, json=CPU)).status_code for _ in range(3)] == [201, 201, 429]
+        # as an hour later
+        ended = SetQuota(holder=Holder("user", "local"), limits={"jobs": 9}, note="", by="x", at=now(), ends_at=now())
+        await api.recorder.administer(ended)
+        assert (await client.get(f"{QUOTAS}/mine")).json()["quotas"][0]["limits"]["jobs"] == 1
+        assert (await client.get(QUOTAS)).json()["set_for"] == []
 
 
 async def spent(api: ApiPlatform) -> None:
