@@ -44,6 +44,7 @@ from serve_apps.api.routes import (
     seed,
     socket,
     storage,
+    sweeps,
     teams,
     uploads,
     webhooks,
@@ -111,6 +112,7 @@ def create_app(
         frame_sets,
         models,
         lora,
+        sweeps,
         uploads,
     )
     # webhooks come thick and fast; what stands first is found soonest

@@ -9,6 +9,7 @@ from thornback.access.roles import Role
 
 _JOBS = "/api/v1/training/jobs"
 _SETS = "/api/v1/image-sets"
+_SWEEPS = "/api/v1/sweeps"
 _INBOX = "/api/v1/webhooks/deliveries"
 _OUT = "/api/v1/webhooks"
 _MODEL = "/api/v1/models/{model}"
@@ -136,6 +137,10 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", f"{_SETS}/{{set_id}}/cancel"): _OF_SET,
     ("GET", f"{_SETS}/{{set_id}}/images.zip"): _SEE_SET,
     ("GET", f"{_SETS}/{{set_id}}/images/{{number}}"): _SEE_SET,
+    # sweeps
+    ("GET", f"{_SWEEPS}/{{job_id}}"): _WATCH_JOB,
+    ("GET", f"{_SWEEPS}/{{job_id}}/curves"): _WATCH_JOB,
+    ("POST", f"{_SWEEPS}/{{job_id}}/publish"): _USE_JOB,
     # files
     ("GET", "/api/v1/files/{key:path}"): OPEN,  # the link is signed
     ("POST", "/api/v1/datasets"): TRAIN,

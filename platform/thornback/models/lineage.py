@@ -11,6 +11,7 @@ from thornback.artifacts.files import without_secrets
 from thornback.errors import Conflict
 from thornback.jobs.state import Artifact, JobState
 from thornback.jobs.status import JobStatus
+from thornback.jobs.sweep import FACT_RESULT, FACT_TRIAL
 from thornback.settings import Settings
 
 WEIGHTS_NAME = "lora.safetensors"  # of the end; a run has others from its checkpoints
@@ -87,7 +88,7 @@ def config_of(job: JobState) -> dict[str, Any]:
 
 
 def lineage_of(job: JobState) -> dict[str, Any]:
-    """Where a version comes from: `training` and `dataset`, as `models.publish` keeps them.
+    """Where a version comes from: `training` and `dataset`, as `models.publish` keeps them; of a trial its `sweep`.
 
     A pipeline says more: `dataset.key` is the folder with its `dataset.json`, and `video` what that was made of.
     """
@@ -103,7 +104,18 @@ def lineage_of(job: JobState) -> dict[str, Any]:
     source = config.get("data" if job.kind in _WEIGHTS_TYPES else "dataset")
     size = "clips" if job.kind in _WEIGHTS_TYPES else "images"
     dataset = {"uri": address(source) if isinstance(source, str) else None, size: job.fact("dataset_size")}
-    return {"training": _known(training), "dataset": _known(dataset)}
+    sweep = _sweep_of(job)
+    return {"training": _known(training), "dataset": _known(dataset), **({"sweep": sweep} if sweep else {})}
+
+
+def _sweep_of(job: JobState) -> dict[str, Any]:
+    """Which trial of which sweep it was, of what it was the best, and with which values."""
+    about, result = job.fact(FACT_TRIAL), job.fact(FACT_RESULT)
+    if job.parent_id is None or not isinstance(about, Mapping):
+        return {}
+    told = {name: about.get(name) for name in ("parameters", "metric", "mode")}
+    value = result.get("value") if isinstance(result, Mapping) else None
+    return _known({"job_id": job.parent_id, "trial": about.get("number"), **told, "value": value})
 
 
 def address(uri: str) -> str:
