@@ -20,6 +20,7 @@ from thornback.errors import DataError, TrainingFailed
 from thornback.jobs.status import FailureReason
 from thornback.metrics.reporter import Reporter
 from train_jobs.common.group import Agreement, Group, first_of
+from train_jobs.common.step_times import timed
 from train_jobs.convnext.checkpoint import Checkpoints, Weights
 from train_jobs.convnext.choices import Choices
 from train_jobs.convnext.data import Batch, ClipDataset, Loader, eval_batches, train_batches
@@ -123,7 +124,7 @@ class Training:
         config, state = self.config, self.state
         width = config.batch_size * config.devices
         self.learner.begin()
-        for parts in self.load_parts():
+        for parts in timed(self.load_parts(), kind="convnext", rank=self.group.rank):
             clips = min(width, self.train_clips - state.done)
             rate = learning_rate(config, self.position(state.done + clips / 2), state.watch.plateau_scale)
             norm = self.learner.step(parts, step=state.step + 1, clips=clips, learning_rate=rate)
