@@ -20,6 +20,7 @@ from thornback.jobs.own_lora import LoraConfig
 from thornback.jobs.status import FailureReason
 from thornback.metrics.reporter import Reporter
 from train_jobs.common.group import Agreement, Group
+from train_jobs.common.step_times import tell_step
 from train_jobs.lora.checkpoint import Checkpoints, Snapshot, Weights
 from train_jobs.lora.draws import Plan, draw, generator_for
 from train_jobs.lora.examples import Encoded, Examples
@@ -155,14 +156,17 @@ class Training:
         if config.dropout > 0:
             torch.manual_seed(generator_for(config.seed, state.step, group.rank).initial_seed())
         seats = group.seats(config.devices)
+        asked = time.perf_counter()
         first = state.step * config.gradient_accumulation
         batches = [self.batch_of(n, seat) for n in range(first, first + config.gradient_accumulation) for seat in seats]
+        given = time.perf_counter()
         # A sharded base wants every worker at each of its layers: who has a part less computes one for nothing.
         spare = config.gradient_accumulation * (math.ceil(config.devices / group.world_size) - len(seats))
         batches += [replace(batch, weight=torch.zeros_like(batch.weight)) for batch in batches[:spare]]
         rate = learning_rate(config, state.step + 1, self.steps)
         share = group.world_size / (config.gradient_accumulation * config.devices)
         loss, norm = self.learner.step(batches, share=share, learning_rate=rate)
+        tell_step(kind="lora", rank=group.rank, data_s=given - asked, work_s=time.perf_counter() - given)
         state.step += 1
         state.learning_rate = rate
         return loss, norm
