@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf
 
 from thornback.backends.port import Backend, Resources, Survey, submission_id
@@ -27,6 +27,9 @@ from thornback.metrics.port import QueuePlace, Recorder
 from thornback.settings import Settings
 
 log = get_logger("dispatcher")
+
+# Ray knows one request at a time, and the actor in which Ray Train and Ray Data gather theirs sends its own every 20 s.
+_ASK_AGAIN = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Admission:
         self._granted: dict[str, datetime] = {}  # by user
         self._requests: dict[tuple[str, bool], ResourceRequest] = {}  # a spec never changes
         self._wanted: dict[str, tuple[Resources, ...]] = {}  # asked of the autoscaler, by backend
+        self._asked_at: dict[str, datetime] = {}
 
     def keep_only(self, jobs: set[str]) -> None:
         """Forget what is known of other jobs."""
@@ -141,14 +145,20 @@ class Admission:
     async def _grow(self, wanted: tuple[Resources, ...], backend: Backend) -> ThornbackError | None:
         if not wanted and backend.name not in self._wanted:
             return None
-        if self._limits.growth is None or self._wanted.get(backend.name) == wanted:
+        if self._limits.growth is None or (self._wanted.get(backend.name) == wanted and not self._is_stale(backend)):
             return None
         try:
             await backend.request(wanted)
         except ThornbackError as error:
             return error
         self._wanted[backend.name] = wanted
+        self._asked_at[backend.name] = self._now()
         return None
+
+    def _is_stale(self, backend: Backend) -> bool:
+        """True where somebody else may have replaced what was asked for; nothing has to be held up by asking again."""
+        asked_at = self._asked_at[backend.name]
+        return bool(self._wanted[backend.name]) and abs(self._now() - asked_at) >= _ASK_AGAIN
 
     def _limits_of(self, survey: Survey, hold: QueueHold | None) -> Limits:
         return replace(

@@ -132,6 +132,16 @@ class TestWaiting:
         assert world.job(job_id).status is JobStatus.RUNNING
         assert not world.backend.requested
 
+    async def test_an_autoscaler_is_asked_again_while_jobs_wait_for_it(self, make_world: MakeWorld) -> None:
+        world = await make_world(cluster_limits={"CPU": 16})
+        await world.create("wide", devices=8)
+        await world.tick()
+        world.backend.requested = ()  # Ray Train's own request has taken its place
+        await world.tick(seconds=1)
+        assert world.backend.requested == ()
+        await world.tick(seconds=5)
+        assert world.backend.requested == (Resources(1.0),) * 8
+
     async def test_a_spec_that_cannot_be_read_fails_alone(self, world: World) -> None:
         spec = {"kind": "convnext", "backend": "ray", "job_name": "odd", "priority": 0, "from_the_future": True}
         new = NewJob(job_id="6e0c0c5c-8c0e-4d0b-9a7e-0d3f0a9d9d11", spec=spec, user="ada", at=world.now)
