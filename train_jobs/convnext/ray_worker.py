@@ -19,6 +19,7 @@ from thornback.datasets.index import read_index
 from thornback.metrics.capture import capture_output
 from thornback.metrics.reporter import Reporter, open_reporter
 from train_jobs.common.console import ConsoleReporter
+from train_jobs.common.nodes import nodes_of
 from train_jobs.common.ray_checkpoints import Codec, RayCheckpoints
 from train_jobs.common.snapshots import upload
 from train_jobs.common.tracking import TrackingReporter, open_sinks
@@ -55,7 +56,7 @@ def run_worker(job: dict[str, Any]) -> Any:
                 )
             choices = _choose(plan, dataset, context.get_local_world_size())
             torch.set_num_threads(choices.threads)
-            reporter.describe(**choices.facts(), workers=group.world_size, device=_name(device))
+            reporter.describe(**choices.facts(), workers=group.world_size, nodes=nodes_of(group), device=_name(device))
             checkpoints = RayCheckpoints(plan.run_uri, plan.resume_from, reporter, CODEC)
             training = Training(plan, dataset, choices, group, reporter, checkpoints, StopListener(job["stop"]))
             outcome = training.run()

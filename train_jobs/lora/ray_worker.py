@@ -25,6 +25,7 @@ from thornback.metrics.capture import capture_output
 from thornback.metrics.reporter import Reporter, open_reporter
 from train_jobs.common.console import ConsoleReporter
 from train_jobs.common.group import Group
+from train_jobs.common.nodes import nodes_of
 from train_jobs.common.ray_checkpoints import Codec, RayCheckpoints
 from train_jobs.common.snapshots import upload
 from train_jobs.common.stopping import StopListener
@@ -173,8 +174,11 @@ class Worker:
         batches = math.ceil(len(examples.train) * self.config.repeats / batch)
         steps = self.config.total_steps(math.ceil(batches / self.config.gradient_accumulation))
         choices = choose(self.config, self.machine, _load(denoiser, examples, self.config), steps=steps)
+        nodes = nodes_of(self.group)
         if self.group.is_first:
-            self.reporter.describe(**choices.facts(), workers=self.group.world_size, device=_name(self.group.device))
+            self.reporter.describe(
+                **choices.facts(), workers=self.group.world_size, nodes=nodes, device=_name(self.group.device)
+            )
         return choices
 
     def learner(self, denoiser: nn.Module, scheduler: Any, choices: Choices) -> Learner:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from train_jobs.common.moving import LONGEST_PATIENCE_S, Look, Mover
 
 A, B = "a" * 56, "b" * 56
@@ -57,6 +59,6 @@ def test_growing_in_vain_makes_patient() -> None:
             times.append(now)
         now += 1
     # The first look after each start begins to count anew: 10 s, then 20, 40 and 80.
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in pairwise(times)]
     assert (times[0], waits) == (10, [21, 41, 81])
     assert mover.see(Look(workers={A: 2}, room=1), now=now + LONGEST_PATIENCE_S) is None  # it grew: it begins anew

@@ -1,0 +1,241 @@
+"""A Ray cluster of several nodes on this machine, each as `ray start --block` makes it, with Thornback on it.
+
+A node is a tree of processes: killing all of them at once is what a machine does that loses its power.
+The test holds no connection to Ray; it sees what a client of the API sees.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.fixtures.ray import OBJECT_STORE_BYTES, QUICK_RAY, free_port
+from thornback.client import Client
+from thornback.client.models import Job
+
+WITHIN_S = 420.0  # of anything that is waited for; a busy machine needs most of it
+BIN = Path(sys.executable).parent
+
+# So that a node that is killed is soon known to be dead: 0.5 s x 4 instead of 3 s x 5.
+QUICK_DEATHS = {
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_failure_threshold": "4",
+    "RAY_health_check_initial_delay_ms": "2000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One node."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        """SIGKILL to all of its processes."""
+        with suppress(psutil.NoSuchProcess):
+            root = psutil.Process(self.process.pid)
+            root.suspend()  # or it would start to tidy up
+            family = [*root.children(recursive=True), root]
+            for one in family:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+        self.process.wait()
+
+
+@dataclass
+class Machines:
+    """The cluster. Use `running_machines`."""
+
+    home: Path
+    folder: str  # of Ray's sessions; short, for it makes sockets in it
+    settings: dict[str, str] = field(default_factory=dict)  # of Thornback, by name
+    environment: dict[str, str] = field(default_factory=dict)  # more of it
+    autoscaling: Path | None = None
+    gcs_port: int = field(default_factory=free_port)
+    dashboard_port: int = field(default_factory=free_port)
+    port: int = field(default_factory=free_port)  # of the API
+    nodes: dict[str, Machine] = field(default_factory=dict)
+    token: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def address(self) -> str:
+        """Of the control store."""
+        return f"127.0.0.1:{self.gcs_port}"
+
+    def start_head(self, *, cpus: int = 0) -> None:
+        """The head, which as in production has nothing to give unless told otherwise."""
+        self._start(
+            "head",
+            "--head",
+            f"--port={self.gcs_port}",
+            f"--num-cpus={cpus}",
+            f"--temp-dir={self.folder}",
+            "--dashboard-host=127.0.0.1",
+            f"--dashboard-port={self.dashboard_port}",
+            f"--ray-client-server-port={free_port()}",
+            *([] if self.autoscaling is None else [f"--autoscaling-config={self.autoscaling}"]),
+        )
+
+    def add(self, name: str, *, cpus: int = 1) -> None:
+        """A worker node."""
+        resources = json.dumps({name: 1})
+        self._start(name, f"--address={self.address}", f"--num-cpus={cpus}", f"--resources={resources}")
+
+    def kill(self, name: str) -> None:
+        """A node without power."""
+        self.nodes.pop(name).kill()
+
+    def drain(self, name: str, *, within_s: int) -> None:
+        """What a provider's notice comes to: the node will be gone in so many seconds."""
+        self.ray(
+            "drain-node",
+            f"--address={self.address}",
+            f"--node-id={self.node_id(name)}",
+            "--reason=DRAIN_NODE_REASON_PREEMPTION",
+            "--reason-message=the spot machine is taken back",
+            f"--deadline-remaining-seconds={within_s}",
+        )
+
+    def node_id(self, name: str) -> str:
+        """Ray's id of a node that is alive."""
+        return next(node["NodeID"] for node in self.alive() if name in node["Resources"])
+
+    def alive(self) -> list[dict[str, Any]]:
+        """Ray's own table of the nodes that are alive."""
+        script = (
+            "import json, ray; ray.init(log_to_driver=False, configure_logging=False); print(json.dumps(ray.nodes()))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=self._environment() | {"RAY_ADDRESS": self.address},
+            capture_output=True,
+            check=True,
+            timeout=WITHIN_S,
+        )
+        nodes: list[dict[str, Any]] = json.loads(done.stdout)
+        return [node for node in nodes if node["Alive"]]
+
+    def up(self) -> Client:
+        """Put the platform on the cluster, as `ray up` ends; returns a client of it."""
+        self._run(sys.executable, "-m", "thornback.cli.main", "up", "--json")
+        return Client(f"http://127.0.0.1:{self.port}")
+
+    def ray(self, *arguments: str) -> str:
+        """One of Ray's own commands."""
+        return self._run(str(BIN / "ray"), *arguments)
+
+    def close(self) -> None:
+        """End all of it."""
+        for name in list(self.nodes):
+            self.kill(name)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start(self, name: str, *arguments: str) -> None:
+        log = Path(self.folder) / f"{name}-{uuid.uuid4().hex[:4]}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [
+                    str(BIN / "ray"),
+                    "start",
+                    "--block",
+                    "--disable-usage-stats",
+                    f"--object-store-memory={OBJECT_STORE_BYTES}",
+                    "--dashboard-agent-listen-port=0",
+                    "--min-worker-port=0",
+                    "--max-worker-port=0",
+                    "--node-ip-address=127.0.0.1",
+                    *arguments,
+                ],
+                env=self._environment(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.nodes[name] = Machine(name, process)
+
+        def runs() -> bool:
+            assert process.poll() is None, log.read_text()[-3000:]
+            return b"--block" in log.read_bytes()
+
+        until(runs, f"start of {name}")
+
+    def _run(self, *command: str) -> str:
+        done = subprocess.run(
+            command, env=self._environment(), capture_output=True, text=True, timeout=WITHIN_S, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        names = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+        settings = {
+            "HOME": str(self.home),
+            "PORT": str(self.port),
+            "RAY_ADDRESS": self.address,
+            "DISPATCH_INTERVAL_S": "0.5",
+            **self.settings,
+        }
+        return {
+            **{name: os.environ[name] for name in names if name in os.environ},
+            **{name: value for name, value in QUICK_RAY.items() if name != "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"},
+            **QUICK_DEATHS,
+            "RAY_AUTH_TOKEN": self.token,
+            "OMP_NUM_THREADS": "1",
+            **{f"THORNBACK_{name}": value for name, value in settings.items()},
+            **self.environment,
+        }
+
+
+@contextmanager
+def running_machines(home: Path, **choices: Any) -> Iterator[Machines]:
+    """A cluster without nodes yet; all that is started of it is ended."""
+    machines = Machines(home, tempfile.mkdtemp(prefix="tb-"), **choices)
+    try:
+        yield machines
+    finally:
+        machines.close()
+
+
+def until(holds: Callable[[], Any], what: str, *, within_s: float = WITHIN_S) -> Any:
+    """The first true answer."""
+    give_up = time.monotonic() + within_s
+    pause = threading.Event()
+    while not (answer := holds()):
+        assert time.monotonic() < give_up, f"no {what} within {within_s:g} s"
+        pause.wait(0.1)
+    return answer
+
+
+def job_when(client: Client, job_id: str, holds: Callable[[Job], object], what: str) -> Job:
+    """A job once it is as wanted; fails at once where it has failed."""
+
+    def look() -> Job | None:
+        job = client.get(job_id)
+        assert job.status.value != "failed", (job.failure, job.error_message)
+        return job if holds(job) else None
+
+    found: Job = until(look, f"{what} (job {job_id})")
+    return found
+
+
+def steps_of(client: Client, job_id: str) -> Mapping[tuple[int, int], float]:
+    """(epoch, step within it) -> loss, of all rows of steps."""
+    rows = client.metrics(job_id, level="step")
+    return {(row.epoch, row.batch): row.train_loss or 0.0 for row in rows if row.batch is not None}
