@@ -111,7 +111,8 @@ class Provider(Protocol):
 
         Raises:
             ProviderUnavailable: it cannot be told yet (`details["retry_after_s"]` where later may tell);
-                sending again could pay twice.
+                sending again could pay twice. `details["may_be"]` lists the ids that are in doubt: where all
+                of them belong to other orders, ask again with them in `known`.
         """
         ...
 

@@ -225,17 +225,21 @@ def _next(page: Mapping[str, Any], call: str) -> str | None:
 
 
 def _find(rows: list[Sighting], order: Order, known: frozenset[str], since: datetime) -> Sighting | None:
+    doubtful: list[str] = []
     for row in rows:
         if row.provider_id in known or _is_before(row, since) or not _same_model(order.endpoint, row):
             continue
         if row.data_removed and not row.inputs:
-            raise ProviderUnavailable(
-                f"replicate has removed the inputs of {row.provider_id}, which may be this order",
-                provider="replicate",
-                status=None,
-            )
-        if covers(row.inputs, order.inputs):
+            doubtful.append(row.provider_id)
+        elif covers(row.inputs, order.inputs):
             return row
+    if doubtful:
+        raise ProviderUnavailable(
+            f"replicate has removed the inputs of {doubtful[0]}, which may be this order",
+            provider="replicate",
+            status=None,
+            may_be=doubtful,
+        )
     return None
 
 

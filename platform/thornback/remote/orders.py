@@ -154,7 +154,14 @@ class _Placing:
     async def _search(self) -> Sighting | None:
         known: set[str] = set()
         while True:
-            found = await self._desk.provider.find(self._order, known=frozenset(known))
+            try:
+                found = await self._desk.provider.find(self._order, known=frozenset(known))
+            except ProviderUnavailable as error:
+                others: list[str] = error.details.get("may_be", [])
+                if not others or any([await self._is_free(id) for id in others]):
+                    raise
+                known.update(others)
+                continue
             if found is None or await self._is_free(found.provider_id):
                 return found
             known.add(found.provider_id)

@@ -149,8 +149,9 @@ async def test_an_attempt_of_ours_counts_from_when_it_was_made(connect: Connect,
 async def test_inputs_that_were_removed_leave_doubt(connect: Connect, clock: Clock) -> None:
     clock.pass_s(7200)
     async with raw_server(page(training(data_removed=True, input={}))) as server:
-        with pytest.raises(ProviderUnavailable, match="may be this order"):
+        with pytest.raises(ProviderUnavailable, match="may be this order") as doubt:
             await connect(ReplicateProvider, server.url).find(order(), known=NONE_KNOWN)
+    assert doubt.value.details["may_be"] == ["t1"]
 
 
 @pytest.mark.parametrize("body", [{"results": None}, {"results": [{"id": 7}]}, {"results": ["x"]}])
