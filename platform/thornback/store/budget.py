@@ -51,12 +51,17 @@ def draw(connection: sa.Connection, sweep: JobState, trial: JobState, wanted: Am
     return booked_at
 
 
-def left_for(connection: sa.Connection, trial: JobState) -> int:
-    """What the budget of its sweep has left for a trial that needs more, in millionths; 0 where there is none."""
+def left_for(connection: sa.Connection, trial: JobState) -> int | None:
+    """What the budget of its sweep has left for a trial that needs more, in millionths; None where there is none."""
     sweep = sweep_of(connection, trial)
-    if sweep is None or sweep.final is not None or limit_of(sweep) is None:
-        return 0
-    return max(0, balance(connection, sweep.id).micro_usd)
+    if sweep is None or limit_of(sweep) is None:
+        return None
+    return 0 if sweep.final is not None else max(0, balance(connection, sweep.id).micro_usd)
+
+
+def spent(left: int) -> str:
+    """Why a trial that needs more than its budget leaves is ended, for people."""
+    return f"stopped: it takes longer than was set aside for it, and the budget of its sweep leaves {usd(left):.2f} USD"
 
 
 def give_back(connection: sa.Connection, trial: JobState, left: int, *, at: datetime) -> None:

@@ -18,7 +18,7 @@ from thornback.providers.catalogue import Catalogue, load_catalogue
 from thornback.settings import Settings
 from thornback.spend.prices import Amount, Tariff
 from thornback.spend.quotas import GoOn, Holder, Level, blocked, check, warnings
-from thornback.store.budget import draw, give_back, left_for
+from thornback.store.budget import draw, give_back, left_for, spent
 from thornback.store.demand import actual, estimate, is_told, used_by_then
 from thornback.store.ledger import Balance, balance, book, forget_size, note_size
 from thornback.store.quotas import levels_of
@@ -35,6 +35,7 @@ class Extension:
 
     needed: bool = False
     refused_by: Level | None = None  # the limit that leaves nothing
+    out_of_budget: str | None = None  # why the trial of a sweep is ended, in words
     nearly_used: Sequence[Level] = ()  # limits that it brings to the share of the warning
 
 
@@ -117,10 +118,13 @@ class Money:
             return Extension()
         booked_at = held.booked_at or job.created_at or change.at
         found, lent = self._levels(connection, job, booked_at, now=change.at), left_for(connection, job)
+        if lent is not None and least.micro_usd > lent:
+            return Extension(needed=True, out_of_budget=spent(lent))
         blocking = blocked(found, _without(least, lent))
         if blocking is not None and not change.may_exceed:
             return Extension(needed=True, refused_by=blocking)
-        more = most if blocked(found, _without(most, lent)) is None else least
+        fits = blocked(found, _without(most, lent)) is None and (lent is None or most.micro_usd <= lent)
+        more = most if fits else least
         book(connection, job, "reserved", more, at=change.at, booked_at=booked_at)
         give_back(connection, job, -more.micro_usd, at=change.at)
         nearly = warnings(found, _without(more, lent), share=self._tariff.warn_share, is_part=True)
@@ -169,9 +173,9 @@ def _beyond(held: Balance, used: Amount) -> Amount:
     )
 
 
-def _without(more: Amount, lent: int) -> Amount:
+def _without(more: Amount, lent: int | None) -> Amount:
     """What of it is new; the rest was set aside for its sweep."""
-    return replace(more, micro_usd=max(0, more.micro_usd - lent))
+    return replace(more, micro_usd=max(0, more.micro_usd - (lent or 0)))
 
 
 def _holders(job: JobState) -> list[Holder]:

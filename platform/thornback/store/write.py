@@ -13,11 +13,11 @@ from thornback.access.changes import Change
 from thornback.errors import InvalidInput, JobNotFound
 from thornback.jobs.events import EventFactory, EventKind, JobEvent
 from thornback.jobs.queue import PauseQueue, QueueChange
+from thornback.jobs.shards import Shard
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.jobs.webhook_changes import WebhookChange
 from thornback.metrics.port import Created, NewJob, QueuePlace
-from thornback.metrics.shards import Shard
 from thornback.spend.quotas import GoOn, Level, QuotaChange, sentence, stopped
 from thornback.store import versions
 from thornback.store.access import carry_out
@@ -145,6 +145,8 @@ class StoreWriter:
                 return False, Committed()
             found = self._money.go_on(tx.connection, job, change)
             events = [_alert(job.id, level, change.at) for level in found.nearly_used]
+            if found.out_of_budget is not None:
+                events.append(EventFactory(job.id).ended_early(why=found.out_of_budget, user=SYSTEM, at=change.at))
             if found.refused_by is not None:
                 why = stopped(found.refused_by)
                 events.append(_alert(job.id, found.refused_by, change.at, is_used_up=True))
