@@ -1,0 +1,240 @@
+"""One trial for Ray Tune: makes its job, tells what the job measures, and takes over another's checkpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from ray.tune import Trainable
+
+from thornback.artifacts.files import join, locate
+from thornback.errors import InvalidInput, JobNotFound, QuotaExceeded, SpendExceeded, TrainingFailed
+from thornback.jobs.space import Space
+from thornback.jobs.state import JobState
+from thornback.jobs.status import FailureReason, JobStatus
+from thornback.metrics.port import Point
+from train_jobs.common.snapshots import STATE, is_whole
+from train_jobs.sweep.children import LOOK_S, Best, Children, Source, best_told
+from train_jobs.sweep.ending import Enough
+from train_jobs.sweep.searchers import REACHED, parameters_of
+
+T = TypeVar("T")
+
+_TELL_S = 2.0  # what a trial has come to is written down at most so often
+_WAIT_FOR_ROOM_S = 5.0  # where a quota of jobs is full
+_CHECKPOINT_S = 30.0  # a checkpoint is uploaded a while after its epoch was told
+
+
+class Follower:
+    """What all trials of a sweep share."""
+
+    def __init__(
+        self, *, loop: asyncio.AbstractEventLoop, children: Children, enough: Enough, space: Space, run_uri: str
+    ) -> None:
+        """`loop`: that the recorder is asked in."""
+        self._loop = loop
+        self.children, self.enough, self.space, self.run_uri = children, enough, space, run_uri
+        self.leaving = threading.Event()  # the driver goes, the trials' jobs stay
+        self.percent: dict[str, float] = {}  # of the trials' jobs, by trial
+        self.skip_told = False  # PBT: what was told before a restart has been decided on
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run it in the driver's loop, from a trial's thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+class TrialRun(Trainable):
+    """Lives in a thread of the driver; `interrupt` reaches it from others."""
+
+    def __init__(self, follower: Follower, **options: Any) -> None:
+        self._follower = follower
+        self._interrupted = threading.Event()
+        self._source: Source | None = None
+        self._job_id: str | None = None
+        self._cursor = 0
+        self._points: deque[Point] = deque()
+        self.best = Best()
+        self._told = (0.0, 0)
+        super().__init__(**options)
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """See Trainable."""
+        self._parameters = parameters_of(config, self._follower.space)
+
+    def interrupt(self) -> None:
+        """See Seat."""
+        self._interrupted.set()
+
+    def step(self) -> dict[str, Any]:
+        """The next value of the metric, or the end with the best one.
+
+        Raises:
+            TrainingFailed: the job failed, measured nothing, or could not be made.
+        """
+        self._interrupted.clear()
+        children = self._follower.children
+        if self._job_id is None:
+            self._job_id = self._created()
+        while not (self._interrupted.is_set() or self._follower.leaving.is_set()):
+            if self._points:
+                return self._told_point(self._points.popleft())
+            job = self._look()
+            self._follower.percent[self.trial_id] = job.progress_percent
+            if children.metric in job.latest:
+                self._read(job)
+            if not self._points and job.status.is_final:
+                return self._end(job)
+            if not self._points:
+                self._interrupted.wait(LOOK_S)
+        return {"done": True}  # nobody hears it
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        """A copy of the job's newest checkpoint, which the job itself will soon replace; PBT asks for it."""
+        source = None if self._source is None else [self._source.number, self._source.reached, self._source.uri]
+        return {
+            "trial": self.trial_id,
+            "number": self._follower.children.record(self.trial_id).number,
+            "source": source,
+            "reached": self.best.reached or 0,
+            "uri": self._copied(),
+        }
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """Go on with the own job, or with a new one from another trial's checkpoint."""
+        assert checkpoint is not None  # noqa: S101 - what save_checkpoint returned
+        if checkpoint["trial"] == self.trial_id:
+            self._source = None if checkpoint["source"] is None else Source(**_named(checkpoint["source"]))
+        elif checkpoint["uri"] is not None:
+            self._source = Source(number=checkpoint["number"], reached=checkpoint["reached"], uri=checkpoint["uri"])
+
+    def end_early(self, why: str) -> None:
+        """Have the job end, if it has not."""
+        if self._job_id is not None:
+            self._tell(time.monotonic())
+            self._follower.wait(self._follower.children.end(self.trial_id, self._job_id, why))
+
+    def _created(self) -> str:
+        follower = self._follower
+        while True:
+            try:
+                job_id = follower.wait(follower.children.create(self.trial_id, self._parameters, self._source))
+                break
+            except SpendExceeded as error:
+                follower.enough.refuse_more(error.message)
+                raise self._refused(error.message) from None
+            except QuotaExceeded as error:
+                if self._interrupted.wait(_WAIT_FOR_ROOM_S) or follower.leaving.is_set():
+                    raise self._refused(error.message) from None
+            except InvalidInput as error:
+                raise self._refused(f"the values do not go together: {error.message}") from None
+        self._leave_earlier(job_id)
+        if follower.skip_told:
+            self._skip(self._look_at(job_id))
+        return job_id
+
+    def _leave_earlier(self, job_id: str) -> None:
+        """End what the trial did before it took over another's checkpoint."""
+        source = self._source
+        if source is None:
+            return
+        unit = self._follower.children.unit(self._look_at(job_id).spec)
+        why = f"replaced by pbt: the trial goes on from trial {source.number} at {unit} {source.reached}"
+        for earlier in self._follower.children.earlier_jobs(self.trial_id, job_id):
+            self._follower.wait(self._follower.children.end(self.trial_id, earlier, why))
+
+    def _skip(self, job: JobState) -> None:
+        best = best_told(job)
+        if best.reached is not None:
+            self.best = best
+            self._read(job)
+            self._points = deque(point for point in self._points if point.at > (best.reached or 0))
+
+    def _look(self) -> JobState:
+        return self._look_at(str(self._job_id))
+
+    def _look_at(self, job_id: str) -> JobState:
+        try:
+            return self._follower.wait(self._follower.children.look(job_id))
+        except JobNotFound:
+            raise _failure(f"its job {job_id} was deleted", FailureReason.PART_CANCELLED) from None
+
+    def _read(self, job: JobState) -> None:
+        curve = self._follower.wait(self._follower.children.curve(job, self._cursor))
+        self._cursor = curve.cursor
+        self._points.extend(curve.points)
+
+    def _told_point(self, point: Point) -> dict[str, Any]:
+        children = self._follower.children
+        self.best.see(point.at, point.value, children.mode)
+        now = time.monotonic()
+        if now - self._told[0] >= _TELL_S:
+            self._tell(now)
+        return {children.metric: point.value, REACHED: point.at}
+
+    def _tell(self, now: float) -> None:
+        self._told = (now, self._told[1] + 1)
+        follower = self._follower
+        follower.wait(follower.children.tell(self.trial_id, str(self._job_id), self.best, seq=self._told[1]))
+
+    def _end(self, job: JobState) -> dict[str, Any]:
+        """A trial's result is its best value, as that is what its job keeps."""
+        follower = self._follower
+        follower.percent[self.trial_id] = 100.0
+        if job.status is not JobStatus.CANCELLED:
+            self._tell(time.monotonic())
+        if job.status is JobStatus.FAILED:
+            follower.wait(follower.children.tell_end(self.trial_id, job))
+            raise _failure(job.error_message or "it failed", job.failure or FailureReason.EXCEPTION)
+        metric = follower.children.metric
+        if self.best.value is None:
+            words = f"it ended and measured no {metric}"
+            follower.wait(follower.children.tell_end(self.trial_id, job, words))
+            raise _failure(words, FailureReason.EXCEPTION)
+        follower.wait(follower.children.tell_end(self.trial_id, job))
+        return {metric: self.best.value, REACHED: self.best.reached, "done": True}
+
+    def _refused(self, words: str) -> TrainingFailed:
+        self._follower.wait(self._follower.children.tell_end(self.trial_id, None, words))
+        return _failure(words, FailureReason.SUBMIT_FAILED)
+
+    def _copied(self) -> str | None:
+        """None where the job has no whole checkpoint in time; nobody can take it over then."""
+        give_up = time.monotonic() + _CHECKPOINT_S
+        wanted = self.best.reached or 0
+        place = join(self._follower.run_uri, "checkpoints", f"{self.trial_id}-{wanted}")
+        while time.monotonic() < give_up and not self._follower.leaving.is_set():
+            job = self._look()
+            found = job.artifact_uri("checkpoint")
+            if found is not None and _copy(found, place):
+                return place
+            time.sleep(LOOK_S)
+        return None
+
+
+def _copy(uri: str, place: str) -> bool:
+    """False where it is not whole, or was replaced meanwhile."""
+    source, copy = locate(uri), locate(place)
+    if is_whole(copy):
+        return True
+    try:
+        if not is_whole(source):
+            return False
+        entries = sorted(source.files(), key=lambda entry: entry.path == STATE)
+        for entry in entries:
+            (source / entry.path).copy_to(copy / entry.path)
+    except (OSError, LookupError):
+        return False
+    return is_whole(copy)
+
+
+def _named(source: list[Any]) -> dict[str, Any]:
+    number, reached, uri = source
+    return {"number": number, "reached": reached, "uri": uri}
+
+
+def _failure(words: str, reason: FailureReason) -> TrainingFailed:
+    return TrainingFailed(words, reason=reason.value, retryable=False)
