@@ -182,11 +182,11 @@ def _specification(file: Path | None, name: str | None, assignments: list[str], 
         raise InvalidInput.field("FILE", "give a file, or --name and --set")
     config = spec.get("config")
     if isinstance(config, dict):
-        _resolve_data(config, output)
+        resolve_data(config, output)
     return spec
 
 
-def _resolve_data(config: dict[str, Any], output: Output) -> None:
+def resolve_data(config: dict[str, Any], output: Output) -> None:
     """A path that is right in this shell is made absolute: the server has another working folder."""
     for name in ("data", "dataset"):
         data = config.get(name)

@@ -26,6 +26,7 @@ from thornback.cli import (
     report,
     simulate,
     storage,
+    sweep,
     trainlog,
     upload,
     video,
@@ -78,6 +79,7 @@ demo.register(app)
 jobs.register(app)
 wishes.register(app)
 queue.register(app)
+sweep.register(app)
 quota.register(app)
 image_sets.register(app)
 video.register(app)

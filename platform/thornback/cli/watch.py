@@ -91,7 +91,7 @@ def show_job(client: Client, job_id: str, output: Output, *, log: bool | None = 
 
 def _as_json(client: Client, job_id: str, output: Output) -> Job:
     job = None
-    for update in client.watch(job_id, on_lost=_Lost(output)):
+    for update in client.watch(job_id, on_lost=Lost(output)):
         job = update.job
         output.line(update)
     return job or client.get(job_id)
@@ -142,7 +142,7 @@ def _as_lines(client: Client, job_id: str, output: Output, *, log: bool) -> Job:
     start = client.detail(job_id)
     view = JobView(start)
     said = ""
-    for update in client.watch(job_id, start=start, on_lost=_Lost(output)):
+    for update in client.watch(job_id, start=start, on_lost=Lost(output)):
         row = view.apply(update)
         if row is not None:
             output.note(epoch_line(update.job, row))
@@ -170,7 +170,7 @@ def _echo_log(update: Update, output: Output) -> None:
             output.note(f"  | {line}")
 
 
-class _Lost:
+class Lost:
     """Tells once that the connection is lost, not at every try."""
 
     def __init__(self, output: Output) -> None:
@@ -178,6 +178,7 @@ class _Lost:
         self._told = False
 
     def __call__(self, error: ThornbackError, delay: float) -> None:
+        """See `Client.watch`."""
         if not self._told:
             self._output.note(f"no connection ({error}); trying again", style="yellow")
         self._told = True

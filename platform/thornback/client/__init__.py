@@ -35,6 +35,7 @@ from thornback.client.models import (
 )
 from thornback.client.problems import ServerUnreachable
 from thornback.client.reconnect import Backoff
+from thornback.client.sweeps import Sweep, SweepTrial
 
 __all__ = [
     "Artifact",
@@ -59,6 +60,8 @@ __all__ = [
     "ModelVersion",
     "Receipt",
     "ServerUnreachable",
+    "Sweep",
+    "SweepTrial",
     "Update",
     "Upload",
 ]

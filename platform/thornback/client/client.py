@@ -42,6 +42,7 @@ from thornback.client.quotas import Quotas
 from thornback.client.reconnect import Backoff
 from thornback.client.resumable import Sending
 from thornback.client.stream import STATUS, ReconnectingStream
+from thornback.client.sweeps import Sweeps
 from thornback.client.upload import send_dataset
 from thornback.client.watch import watch_job
 from thornback.client.webhooks import Webhooks
@@ -101,6 +102,7 @@ class Client:
         self.image_sets = ImageSets(self._http, self._call)
         self.models = Models(self._http, self._call)
         self.queue = Queue(self._call)
+        self.sweeps = Sweeps(self._http, self._call)
         self.webhooks = Webhooks(self._call)
         self.quotas = Quotas(self._call)
 

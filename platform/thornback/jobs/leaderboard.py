@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,8 @@ from thornback.errors import Conflict, InvalidInput
 from thornback.jobs.state import JobState
 from thornback.jobs.status import JobStatus
 from thornback.jobs.sweep import FACT_RESULT, FACT_TRIAL
+
+_NAMED = re.compile(r"\(trial (\d{1,6})\)$")  # see SweepSpec.trial
 
 
 class TrialState(StrEnum):
@@ -30,7 +33,8 @@ class Trial:
     """One trial of a sweep. Steps and epochs are counted in the sweep's unit."""
 
     number: int  # from 1, in the order in which they were made
-    job: JobState
+    job: JobState  # the newest: a trial that goes on from another's checkpoint does so as a new job
+    earlier: Sequence[JobState]  # its jobs before that
     state: TrialState
     why: str | None  # it was stopped or failed
     parameters: Mapping[str, Any]  # by dotted name
@@ -40,7 +44,7 @@ class Trial:
     reached: int | None
     source: int | None  # the trial from whose checkpoint it goes on (PBT)
     seconds: float | None  # from its start to its end, or to now
-    cost_usd: float | None = None  # charged, or what is set aside while it has not ended
+    cost_usd: float | None = None  # of all its jobs: charged, or what is set aside while one has not ended
     is_best: bool = False
 
 
@@ -52,7 +56,10 @@ def leaderboard(trials: Iterable[JobState], *, mode: str, now: datetime) -> list
         mode: `min` or `max` of the metric is better.
         now: the present time.
     """
-    rows = [_trial(job, place, now) for place, job in enumerate(trials, 1)]
+    by_number: dict[int, list[JobState]] = {}
+    for place, job in enumerate(trials, 1):
+        by_number.setdefault(_number_of(job) or place, []).append(job)
+    rows = [_trial(number, jobs, now) for number, jobs in by_number.items()]
     found = best_of(rows, mode)
     return [replace(row, is_best=row is found) for row in sorted(rows, key=lambda row: row.number)]
 
@@ -107,11 +114,19 @@ def _by_value(row: Trial, mode: str) -> tuple[float, int]:
     return (row.value if mode == "min" else -row.value), row.number
 
 
-def _trial(job: JobState, place: int, now: datetime) -> Trial:
+def _number_of(job: JobState) -> int | None:
+    """As its sweep says; the name tells it as well, from the moment it is made."""
+    named = _NAMED.search(job.job_name)
+    return _whole(_mapping(job.fact(FACT_TRIAL)).get("number")) or (None if named is None else int(named[1]))
+
+
+def _trial(number: int, jobs: Sequence[JobState], now: datetime) -> Trial:
+    job = jobs[-1]
     about, result = _mapping(job.fact(FACT_TRIAL)), _mapping(job.fact(FACT_RESULT))
     return Trial(
-        number=_whole(about.get("number")) or place,
+        number=number,
         job=job,
+        earlier=tuple(jobs[:-1]),
         state=_state(job),
         why=_why(job),
         parameters=_mapping(about.get("parameters")),

@@ -52,11 +52,11 @@ def read_sweep(store: StoreReader, sweep_id: str, *, now: datetime) -> SweepBoar
         raise NotFound(f"job {sweep_id} is of kind {sweep.kind} and no sweep", job_id=sweep_id)
     config = SweepConfig.model_validate(sweep.spec["config"])
     trials = leaderboard(store.parts(sweep.id), mode=config.mode, now=now)
-    costs = _costs(store.engine, [trial.job.id for trial in trials])
+    costs = _costs(store.engine, [job.id for trial in trials for job in (trial.job, *trial.earlier)])
     return SweepBoard(
         sweep=sweep,
         config=config,
-        trials=[replace(trial, cost_usd=_cost(costs.get(trial.job.id))) for trial in trials],
+        trials=[replace(trial, cost_usd=_cost(trial, costs)) for trial in trials],
         spent=Costs(
             charged=round(sum(cost.charged for cost in costs.values()), 6),
             reserved=round(sum(cost.reserved for cost in costs.values()), 6),
@@ -64,8 +64,9 @@ def read_sweep(store: StoreReader, sweep_id: str, *, now: datetime) -> SweepBoar
     )
 
 
-def _cost(costs: Costs | None) -> float | None:
-    return None if costs is None else round(costs.charged + costs.reserved, 6)
+def _cost(trial: Trial, costs: Mapping[str, Costs]) -> float | None:
+    found = [costs[job.id] for job in (trial.job, *trial.earlier) if job.id in costs]
+    return round(sum(cost.charged + cost.reserved for cost in found), 6) if found else None
 
 
 def _costs(engine: sa.Engine, job_ids: Sequence[str]) -> Mapping[str, Costs]:
