@@ -30,11 +30,12 @@ from serve_apps.api.hub import Hub
 from thornback.dispatch.actor import health_check
 from thornback.errors import Unavailable
 from thornback.metrics.actor import HEAD_NODE, connect
+from thornback.metrics.one_node import require_file_node
 from thornback.node.record import NodeFile
 from thornback.notify.actor import sender_health
 from thornback.remote.actor import connect_tracker
 from thornback.settings import Settings, load_settings
-from thornback.store.engine import open_engine
+from thornback.store.engine import engine_of
 from thornback.store.read import StoreReader
 from thornback.telemetry.process import begin
 
@@ -81,7 +82,7 @@ class Api:
         settings = _prepare(self._overrides)
         app = create_app(
             settings=settings,
-            reader=StoreReader(open_engine(settings.database_url)),
+            reader=StoreReader(engine_of(settings)),
             recorder=connect(settings),
             dispatcher_health=health_check(settings),
             ray_health=_ray_health(settings),
@@ -105,7 +106,7 @@ class Live:
         settings = _prepare(self._overrides)
         app = create_live_app(
             settings=settings,
-            reader=StoreReader(open_engine(settings.database_url)),
+            reader=StoreReader(engine_of(settings)),
             recorder=connect(settings),
             dispatcher_health=health_check(settings),
         )
@@ -130,6 +131,7 @@ def _application(replica: type, args: Arguments) -> Application:
 def _prepare(overrides: Mapping[str, Any]) -> Settings:
     settings = load_settings(**overrides)
     begin(settings, "api")
+    require_file_node(settings)
     return settings
 
 

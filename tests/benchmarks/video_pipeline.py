@@ -38,7 +38,8 @@ from thornback.dispatch.actor import DISPATCHER_ACTOR, start_dispatcher
 from thornback.jobs.events import EventFactory, EventKind
 from thornback.jobs.spec import parse_spec
 from thornback.jobs.video_stages import VideoStage
-from thornback.metrics.actor import METRICS_ACTOR, connect, start_metrics_actor
+from thornback.metrics.actor import connect, start_metrics_actor
+from thornback.metrics.names import METRICS_ACTOR
 from thornback.metrics.port import NewJob
 from thornback.settings import Settings
 from thornback.store.engine import open_engine

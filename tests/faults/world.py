@@ -20,7 +20,8 @@ from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.ray import OBJECT_STORE_BYTES, RayNode, free_port, running_ray
 from thornback.backends.ray_cluster import RayClusterBackend
 from thornback.dispatch.actor import DISPATCHER_ACTOR, start_dispatcher
-from thornback.metrics.actor import METRICS_ACTOR, start_metrics_actor
+from thornback.metrics.actor import start_metrics_actor
+from thornback.metrics.names import METRICS_ACTOR
 from thornback.node.environment import NODE_ID_VARIABLE, node_environment
 from thornback.node.processes import marked
 from thornback.notify.actor import NOTIFY_ACTOR, start_sender

@@ -51,12 +51,12 @@ class DispatcherActor(ServiceActor):
         from thornback.dispatch.overrun import OverrunWatch
         from thornback.dispatch.sweeper import Sweeper
         from thornback.health.platform_watch import open_watch
-        from thornback.store.engine import open_engine
+        from thornback.store.engine import engine_of
         from thornback.store.failures import read_failures
         from thornback.store.read import StoreReader
 
         recorder = await self.recorder()
-        engine = open_engine(self._settings.database_url)
+        engine = engine_of(self._settings)
         dispatcher = Dispatcher(
             recorder=recorder,
             reader=StoreReader(engine),

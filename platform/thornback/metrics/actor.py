@@ -24,9 +24,18 @@ from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.jobs.webhook_changes import WebhookChange
 from thornback.metrics.gather import Gatherer
+from thornback.metrics.names import (
+    METRICS_ACTOR,
+    actor_names,
+    end_recorders,
+    find_metrics_actor,
+    running_recorders,
+)
+from thornback.metrics.one_node import require_file_node
 from thornback.metrics.port import (
     Ack,
     Created,
+    Curve,
     Delivery,
     NewJob,
     Page,
@@ -39,8 +48,6 @@ from thornback.metrics.port import (
 from thornback.settings import Settings
 from thornback.spend.quotas import QuotaChange
 from thornback.telemetry.process import begin
-
-METRICS_ACTOR = "thornback-metrics"
 
 # Ray gives the head node this resource. The actor stays there, beside the database file of one machine.
 HEAD_NODE = {"node:__internal_head__": 0.001}
@@ -71,17 +78,25 @@ RECONNECT_WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
 class MetricsActor:
-    """A LocalRecorder behind Ray. Each concurrency group has an event loop of its own."""
+    """A LocalRecorder behind Ray. Each concurrency group has an event loop of its own.
 
-    def __init__(self, settings: Settings) -> None:
+    One of several hands on what belongs to another: callers of another release, or from before their number was
+    changed, send everything to the first.
+    """
+
+    def __init__(self, settings: Settings, number: int = 0) -> None:
         # Nothing here may fail because the database is away: Ray restarts an actor that dies, but not one
         # whose constructor raises.
         begin(settings, "recorder")
         # Loaded in the actor's own process: clients, such as training workers, need no SQL.
         from thornback.metrics.local import LocalRecorder
 
-        self._recorder = LocalRecorder.open(settings)
-        self._recorder.begin()
+        require_file_node(settings)
+        self._own = LocalRecorder.open(settings, number)
+        self._recorder: Recorder = self._own
+        if settings.metrics_shards > 1:
+            self._recorder = _sharded(settings, {number: self._own})
+        self._own.begin()
 
     @ray.method(concurrency_group="write")
     async def record(self, events: Sequence[JobEvent], speaker: Speaker | None = None) -> Ack:
@@ -154,54 +169,46 @@ class MetricsActor:
     @ray.method(concurrency_group="poll")
     async def poll(self, cursor: int, timeout_s: float, limit: int) -> Page:
         """See Recorder."""
-        return await self._recorder.poll(cursor, timeout_s=timeout_s, limit=limit)
+        return await self._own.poll(cursor, timeout_s=timeout_s, limit=limit)
 
     @ray.method(concurrency_group="read")
     async def job(self, job_id: str) -> JobState:
         """See Recorder."""
-        return await self._recorder.job(job_id)
+        return await self._own.job(job_id)
+
+    @ray.method(concurrency_group="read")
+    async def curve(self, job_id: str, metric: str, steps: bool, after: int) -> Curve:
+        """See Recorder."""
+        return await self._own.curve(job_id, metric, steps=steps, after=after)
 
     @ray.method(concurrency_group="health")
     async def health(self) -> RecorderHealth:
         """See Recorder."""
-        return await self._recorder.health()
+        return await self._own.health()
 
 
 def start_metrics_actor(settings: Settings) -> ActorHandle[Any]:
-    """Start the actor, or find the one that runs. Ray must be initialised.
+    """Start the actor, or as many as there should be; or find those that run. Ray must be initialised.
+
+    Those of another number of shards are replaced. Returns the first.
 
     Raises:
         SettingsError: the database URL cannot work.
         StoreUnavailable: the folder of the database cannot be made.
+        BackendError: those that are to be replaced do not end.
     """
     from thornback.store.engine import open_engine  # only whoever starts the platform needs SQL
 
     open_engine(settings.database_url).dispose()  # says here what the actor could only say in its log
+    wanted = actor_names(settings.metrics_shards)
+    running = running_recorders(settings.namespace)
+    if running and set(running) != set(wanted):
+        end_recorders(settings.namespace)
     actor_class: Any = ray.remote(**ACTOR_OPTIONS)(MetricsActor)
-    handle: ActorHandle[Any] = actor_class.options(
-        name=METRICS_ACTOR,
-        namespace=settings.namespace,
-        lifetime="detached",
-        get_if_exists=True,
-        resources=HEAD_NODE,
-    ).remote(settings)
-    return handle
-
-
-def find_metrics_actor(namespace: str) -> ActorHandle[Any]:
-    """The actor that runs. Blocks for a call to Ray's control store.
-
-    Raises:
-        Unavailable: there is none, or this process is not connected to Ray.
-    """
-    if not ray.is_initialized():
-        raise Unavailable("this process is not connected to Ray")  # and must not start a cluster by accident
-    try:
-        return ray.get_actor(METRICS_ACTOR, namespace=namespace)
-    except (ValueError, RayError) as error:
-        raise Unavailable(
-            f"there is no metrics actor in namespace {namespace!r}; start the platform with `thornback up`"
-        ) from error
+    options = {"namespace": settings.namespace, "lifetime": "detached", "get_if_exists": True, "resources": HEAD_NODE}
+    handles = [actor_class.options(name=name, **options).remote(settings, number) for number, name in enumerate(wanted)]
+    first: ActorHandle[Any] = handles[0]
+    return first
 
 
 def own_error(error: RayTaskError) -> ThornbackError:
@@ -215,19 +222,23 @@ def own_error(error: RayTaskError) -> ThornbackError:
 class ActorRecorder(Recorder):
     """The recorder as seen from another process."""
 
-    def __init__(self, handle: ActorHandle[Any], *, namespace: str | None = None) -> None:
-        """`namespace`: where to look for the actor that replaces a dead one; without it there is no such look."""
+    def __init__(
+        self, handle: ActorHandle[Any] | None, *, namespace: str | None = None, name: str = METRICS_ACTOR
+    ) -> None:
+        """The actor is called when it is needed.
+
+        Args:
+            handle: None: it is looked for at the first call.
+            namespace: where to look for the actor that replaces a dead one; without it there is no such look.
+            name: of that actor.
+        """
         self._actor = handle
         self._namespace = namespace
+        self._name = name
         # A call of an actor costs more than a webhook does.
         self._receiving: Gatherer[ReceiveArguments, Receipt] = Gatherer(
             self._receive, weigh=_weight, most=RECEIVE_BYTES, rounds=2
         )
-
-    @classmethod
-    def connect(cls, settings: Settings) -> ActorRecorder:
-        """Find the actor. Raises Unavailable where there is none."""
-        return connect(settings)
 
     async def record(self, events: Sequence[JobEvent], *, speaker: Speaker | None = None) -> Ack:
         """See Recorder."""
@@ -265,6 +276,11 @@ class ActorRecorder(Recorder):
         """See Recorder."""
         state: JobState = await self._call(lambda actor: actor.job.remote(job_id), CALL_S)
         return state
+
+    async def curve(self, job_id: str, metric: str, *, steps: bool = False, after: int = 0) -> Curve:
+        """See Recorder."""
+        curve: Curve = await self._call(lambda actor: actor.curve.remote(job_id, metric, steps, after), CALL_S)
+        return curve
 
     async def set_queue(self, places: Mapping[str, QueuePlace]) -> None:
         """See Recorder."""
@@ -305,6 +321,8 @@ class ActorRecorder(Recorder):
         """Send, and send again where the actor died for good and another took its name."""
         for wait_s in (*RECONNECT_WAITS_S, None):
             try:
+                if self._actor is None:
+                    self._actor = await self._find()
                 return await asyncio.wait_for(_answer(send(self._actor)), timeout_s)
             except TimeoutError:
                 raise Unavailable(f"the metrics actor did not answer within {timeout_s:g} s") from None
@@ -323,9 +341,12 @@ class ActorRecorder(Recorder):
         if self._namespace is None:
             return
         try:
-            self._actor = await asyncio.to_thread(find_metrics_actor, self._namespace)
+            self._actor = await self._find()
         except Unavailable:
             return  # not there yet; the next attempt says so itself
+
+    async def _find(self) -> ActorHandle[Any]:
+        return await asyncio.to_thread(find_metrics_actor, self._namespace or "", self._name)
 
 
 def _weight(call: ReceiveArguments) -> int:
@@ -340,6 +361,22 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def connect(settings: Settings) -> ActorRecorder:
-    """A recorder on the actor that runs. Raises Unavailable where there is none."""
+def connect(settings: Settings) -> Recorder:
+    """The recorder of the actors that run. Raises Unavailable where there is none."""
+    if settings.metrics_shards > 1:
+        find_metrics_actor(settings.namespace)
+        return _sharded(settings, {})
     return ActorRecorder(find_metrics_actor(settings.namespace), namespace=settings.namespace)
+
+
+def _sharded(settings: Settings, own: Mapping[int, Recorder]) -> Recorder:
+    """All shards; `own`: those that are in this process."""
+    from thornback.metrics.sharded import ShardedRecorder
+    from thornback.store.engine import engine_of
+    from thornback.store.read import StoreReader
+
+    shards = [
+        own.get(number) or ActorRecorder(None, namespace=settings.namespace, name=name)
+        for number, name in enumerate(actor_names(settings.metrics_shards))
+    ]
+    return ShardedRecorder(shards, StoreReader(engine_of(settings)))

@@ -16,6 +16,7 @@ from thornback.access.audit import SYSTEM
 from thornback.access.changes import Change
 from thornback.jobs.events import JobEvent
 from thornback.jobs.queue import PauseQueue, QueueChange, ResumeQueue
+from thornback.jobs.shards import Shard
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.jobs.webhook_changes import WebhookChange
@@ -38,7 +39,6 @@ from thornback.metrics.port import (
     StreamEvent,
 )
 from thornback.metrics.probe import DatabaseProbe
-from thornback.metrics.shards import Shard
 from thornback.metrics.standing import Standing
 from thornback.metrics.waiters import Waiters
 from thornback.settings import Settings

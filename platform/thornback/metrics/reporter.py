@@ -350,7 +350,9 @@ def open_reporter(job_id: str | None, *, attempt: Attempt, rank: int, namespace:
         return NullReporter(attempt)
     # Here and not above, so that a job file which runs alone needs no Ray.
     from thornback.metrics.sender import ActorSender
+    from thornback.telemetry.exporter import export_to_ray
 
+    export_to_ray()  # whoever reports also measures
     speaker = Speaker(job_id=job_id, attempt=attempt, is_worker=rank >= 0)
     send = ActorSender(speaker, namespace=namespace)
     return ActorReporter(job_id, attempt=attempt, rank=rank, send=send)

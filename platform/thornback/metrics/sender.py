@@ -10,7 +10,8 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 
 from thornback.errors import Unavailable
 from thornback.jobs.events import JobEvent
-from thornback.metrics.actor import find_metrics_actor, own_error
+from thornback.metrics.actor import own_error
+from thornback.metrics.names import find_actor_of
 from thornback.metrics.port import Ack, Speaker
 
 # Longer than the actor needs to restart and than a database may be locked; then the batch is sent again.
@@ -24,7 +25,7 @@ class ActorSender:
         """Raises Unavailable where there is no actor."""
         self._speaker = speaker
         self._namespace = namespace
-        self._actor: Any = find_metrics_actor(namespace)
+        self._actor: Any = find_actor_of(speaker.job_id, namespace)
 
     def __call__(self, events: Sequence[JobEvent]) -> Ack:
         """Deliver; raises a ThornbackError where that was not acknowledged."""
@@ -37,7 +38,8 @@ class ActorSender:
         except RayTaskError as error:
             raise own_error(error) from None
         except RayActorError as error:
-            self._actor = find_metrics_actor(self._namespace)  # another may have taken its name
+            # another may have taken its name, or its place
+            self._actor = find_actor_of(self._speaker.job_id, self._namespace)
             raise Unavailable(f"the metrics actor is away: {error}") from error
         except RayError as error:
             raise Unavailable(f"Ray lost the call: {error}") from error

@@ -18,7 +18,9 @@ from ray.actor import ActorHandle
 
 from thornback.errors import Unavailable
 from thornback.log import get_logger
-from thornback.metrics.actor import HEAD_NODE, ActorRecorder, connect
+from thornback.metrics.actor import HEAD_NODE, connect
+from thornback.metrics.one_node import require_file_node
+from thornback.metrics.port import Recorder
 from thornback.settings import Settings
 from thornback.telemetry.process import begin
 
@@ -34,6 +36,7 @@ class ServiceActor(ABC):
     def __init__(self, settings: Settings, title: str) -> None:
         """`title` names it in the logs."""
         begin(settings, title)
+        require_file_node(settings)
         self._settings = settings
         self._title = title
         self._loop = asyncio.new_event_loop()
@@ -45,7 +48,7 @@ class ServiceActor(ABC):
     async def main(self) -> None:
         """The work. What needs SQL is imported in here: whoever starts the actor needs none."""
 
-    async def recorder(self) -> ActorRecorder:
+    async def recorder(self) -> Recorder:
         """The recorder, as soon as there is one."""
         while True:
             try:

@@ -12,6 +12,7 @@ from thornback.access.audit import SYSTEM
 from thornback.access.changes import Change
 from thornback.jobs.events import JobEvent
 from thornback.jobs.queue import QueueChange
+from thornback.jobs.shards import shard_of
 from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.jobs.webhook_changes import WebhookChange
@@ -29,7 +30,6 @@ from thornback.metrics.port import (
     Speaker,
     StreamEvent,
 )
-from thornback.metrics.shards import shard_of
 from thornback.spend.quotas import QuotaChange
 
 T = TypeVar("T")

@@ -24,7 +24,8 @@ from ray.exceptions import RayActorError
 from thornback.access.first import make_first_admin
 from thornback.dispatch.actor import DISPATCHER_ACTOR, start_dispatcher
 from thornback.errors import BackendError, SettingsError, ThornbackError
-from thornback.metrics.actor import METRICS_ACTOR, connect, start_metrics_actor
+from thornback.metrics.actor import connect, start_metrics_actor
+from thornback.metrics.names import running_recorders
 from thornback.node.ports import next_free, require_free
 from thornback.node.ray_folder import announce, prepare_folder
 from thornback.node.serve import ServeApps
@@ -59,8 +60,12 @@ def _ignore(_phase: str) -> None:
 class Node:
     """Ray, the database, the actors and the API; `start` brings them up in this order, `stop` back down."""
 
-    def __init__(self, settings: Settings, *, on_phase: Callable[[str], None] = _ignore) -> None:
+    def __init__(
+        self, settings: Settings, *, on_phase: Callable[[str], None] = _ignore, with_api: bool = True
+    ) -> None:
+        """`with_api`: False where somebody else deploys cluster/serve.yaml."""
         self._settings = settings
+        self._with_api = with_api
         self._on_phase = on_phase
         self._apps: ServeApps | None = None
 
@@ -102,11 +107,12 @@ class Node:
         start_trackers(settings)
         start_dispatcher(settings)
         start_sender(settings)
-        self._on_phase("starting the API")
         dashboard_url = f"http://{context.dashboard_url}"
-        self._apps = ServeApps(dashboard_url, settings)
-        self._apps.deploy()
-        self._apps.await_ready(timeout_s=READY_TIMEOUT_S)
+        if self._with_api:
+            self._on_phase("starting the API")
+            self._apps = ServeApps(dashboard_url, settings)
+            self._apps.deploy()
+            self._apps.await_ready(timeout_s=READY_TIMEOUT_S)
         return NodeInfo(
             url=settings.public_url or f"http://{settings.host}:{settings.port}",
             dashboard_url=dashboard_url,
@@ -134,7 +140,8 @@ class Node:
         for provider in NAMES:  # also of one whose key has been taken away
             self._end_actor(actor_name(provider))
         self._end_actor(NOTIFY_ACTOR)
-        self._end_actor(METRICS_ACTOR)
+        for name in running_recorders(self._settings.namespace):
+            self._end_actor(name)
         ray.shutdown()
 
     def remove(self) -> None:

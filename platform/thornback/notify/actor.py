@@ -38,13 +38,13 @@ class NotifyActor(ServiceActor):
         from thornback.notify.clock import SystemClock
         from thornback.notify.sender import Sender
         from thornback.notify.targets import open_targets, transport
-        from thornback.store.engine import open_engine
+        from thornback.store.engine import engine_of
 
         recorder = await self.recorder()
         async with GuardedClient(transport=transport(self._settings)) as http:
             self._sender = Sender(
                 recorder=recorder,
-                engine=open_engine(self._settings.database_url),
+                engine=engine_of(self._settings),
                 targets=open_targets(http, self._settings),
                 settings=self._settings,
                 clock=SystemClock(),

@@ -80,7 +80,7 @@ class TrackerActor(ServiceActor):
         from thornback.providers.open import open_provider
         from thornback.remote.desk import Desk
         from thornback.remote.tracker import Tracker
-        from thornback.store.engine import open_engine
+        from thornback.store.engine import engine_of
         from thornback.store.read import StoreReader
 
         recorder = await self.recorder()
@@ -88,7 +88,7 @@ class TrackerActor(ServiceActor):
             desk = Desk(
                 provider=open_provider(self._name, self._settings, _now),
                 recorder=recorder,
-                reader=StoreReader(open_engine(self._settings.database_url)),
+                reader=StoreReader(engine_of(self._settings)),
                 settings=self._settings,
                 catalogue=load_catalogue(self._settings),
                 now=_now,

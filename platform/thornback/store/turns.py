@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 
 from thornback.errors import StoreUnavailable
-from thornback.metrics.shards import Shard
+from thornback.jobs.shards import Shard
 from thornback.store.bulk import WRITER_LOCK
 from thornback.store.tables import JobEventRow
 from thornback.store.tables_shards import RecorderShardRow

@@ -17,7 +17,9 @@ from thornback.jobs.events import Attempt, EventFactory, JobEvent
 from thornback.jobs.spec import parse_spec
 from thornback.metrics.actor import connect, start_metrics_actor
 from thornback.metrics.local import LocalRecorder
+from thornback.metrics.names import end_recorders
 from thornback.metrics.port import NewJob, Recorder, StreamEvent
+from thornback.metrics.sharded import ShardedRecorder
 from thornback.settings import Settings
 from thornback.store.engine import open_engine
 from thornback.store.migrate import upgrade
@@ -25,6 +27,7 @@ from thornback.store.read import StoreReader
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SPEC = parse_spec({"job_name": "radio", "config": {"epochs": 10}}).model_dump(mode="json")
+SHARDS = 3
 FIRST = Attempt(1)
 SECOND = Attempt(2)
 
@@ -42,20 +45,47 @@ def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield settings
 
 
-@pytest.fixture(scope="module", params=["local", "actor"])
+class InOneProcess(ShardedRecorder):
+    """Its parts in this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._own = [LocalRecorder.open(settings, number) for number in range(SHARDS)]
+        self._engine = open_engine(settings.database_url)
+        super().__init__(self._own, StoreReader(self._engine))
+        for recorder in self._own:
+            recorder.begin()
+
+    async def close(self) -> None:
+        for recorder in self._own:
+            await recorder.close()
+        self._engine.dispose()
+
+
+_OF_A_FILE = ["local", "actor"]
+_SHARDED = ["local, sharded", pytest.param("actor, sharded", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=[*_OF_A_FILE, *_SHARDED])
 def recorder(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Recorder]:
+    if request.param.endswith("sharded"):
+        if settings.database_url.startswith("sqlite"):
+            pytest.skip("a SQLite file has one writer")
+        settings = settings.model_copy(update={"metrics_shards": SHARDS, "namespace": f"{settings.namespace}-sharded"})
+    if request.param == "local, sharded":
+        sharded = InOneProcess(settings)
+        yield sharded
+        asyncio.run(sharded.close())
+        return
     if request.param == "local":
         local = LocalRecorder.open(settings)
         local.begin()
         yield local
         asyncio.run(local.close())
         return
-    import ray
-
     request.getfixturevalue("ray_node")
-    handle = start_metrics_actor(settings)
+    start_metrics_actor(settings)
     yield connect(settings)
-    ray.kill(handle, no_restart=True)
+    end_recorders(settings.namespace)
 
 
 @pytest.fixture

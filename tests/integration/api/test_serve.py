@@ -21,7 +21,8 @@ from websockets.asyncio.client import ClientConnection
 from tests.fixtures.api import JOBS, Reports, eventually
 from tests.fixtures.ray import RayNode, free_port
 from thornback.dispatch.actor import start_dispatcher
-from thornback.metrics.actor import ActorRecorder, connect, start_metrics_actor
+from thornback.metrics.actor import connect, start_metrics_actor
+from thornback.metrics.port import Recorder
 from thornback.settings import Settings
 from thornback.store.migrate import upgrade
 
@@ -36,7 +37,7 @@ class Platform:
         self.settings = settings
         self.ray_address = ray_address
         self.address = f"127.0.0.1:{settings.port}"
-        self.recorder: ActorRecorder = connect(settings)
+        self.recorder: Recorder = connect(settings)
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[httpx2.AsyncClient]:

@@ -23,8 +23,9 @@ from thornback.errors import JobNotFound
 from thornback.jobs.events import Attempt, EventFactory
 from thornback.jobs.spec import parse_spec
 from thornback.jobs.state import JobState
-from thornback.metrics.actor import METRICS_ACTOR, ActorRecorder, connect, start_metrics_actor
-from thornback.metrics.port import NewJob
+from thornback.metrics.actor import connect, start_metrics_actor
+from thornback.metrics.names import METRICS_ACTOR
+from thornback.metrics.port import NewJob, Recorder
 from thornback.settings import Settings
 from thornback.store.engine import open_engine
 from thornback.store.migrate import upgrade
@@ -42,7 +43,7 @@ class Rig:
     dashboard: str | None = None
     entrypoints: Mapping[str, str] = field(default_factory=lambda: ENTRY)
     reader: StoreReader = field(init=False)
-    recorder: ActorRecorder = field(init=False)
+    recorder: Recorder = field(init=False)
     backend: RayClusterBackend = field(init=False)
 
     def start(self) -> Rig:

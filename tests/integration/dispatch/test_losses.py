@@ -13,7 +13,7 @@ from tests.integration.dispatch.rig import Rig, eventually, open_gate
 from thornback.backends.port import submission_id
 from thornback.dispatch.actor import DISPATCHER_ACTOR
 from thornback.jobs.status import FailureReason, JobStatus
-from thornback.metrics.actor import METRICS_ACTOR
+from thornback.metrics.names import METRICS_ACTOR
 
 KILLED = "the driver was killed (SIGKILL): by hand, or by the system because memory ran out"
 

@@ -18,8 +18,8 @@ from tests.fixtures.ray import RayNode
 from thornback.errors import Unavailable
 from thornback.jobs.events import Attempt, EventFactory, EventKind, JobEvent
 from thornback.jobs.spec import parse_spec
-from thornback.metrics.actor import ActorRecorder, connect, start_metrics_actor
-from thornback.metrics.port import NewJob, StreamEvent
+from thornback.metrics.actor import connect, start_metrics_actor
+from thornback.metrics.port import NewJob, Recorder, StreamEvent
 from thornback.metrics.reporter import open_reporter
 from thornback.settings import Settings
 from thornback.store.engine import open_engine
@@ -34,7 +34,7 @@ FIRST = Attempt(1)
 @dataclass(frozen=True)
 class Platform:
     settings: Settings
-    recorder: ActorRecorder
+    recorder: Recorder
     reader: StoreReader
 
     async def pid(self) -> int:

@@ -23,8 +23,9 @@ from thornback.jobs.events import Attempt, EventFactory
 from thornback.jobs.spec import parse_spec
 from thornback.jobs.subscriptions import MessageState, Told
 from thornback.jobs.webhook_changes import AddWebhook
-from thornback.metrics.actor import METRICS_ACTOR, ActorRecorder, connect, start_metrics_actor
-from thornback.metrics.port import NewJob
+from thornback.metrics.actor import connect, start_metrics_actor
+from thornback.metrics.names import METRICS_ACTOR
+from thornback.metrics.port import NewJob, Recorder
 from thornback.notify.actor import NOTIFY_ACTOR, start_sender
 from thornback.settings import Settings
 from thornback.store.engine import open_engine
@@ -51,7 +52,7 @@ def sender_pid(settings: Settings) -> int:
     return int(health["pid"])
 
 
-async def end_jobs(recorder: ActorRecorder, count: int) -> set[str]:
+async def end_jobs(recorder: Recorder, count: int) -> set[str]:
     spec = parse_spec({"job_name": "a job", "config": {}}).model_dump(mode="json")
     ids = [str(uuid.uuid4()) for _ in range(count)]
     for id in ids:

@@ -25,7 +25,8 @@ from thornback.jobs.events import EventFactory
 from thornback.jobs.spec import ConvNextSpec
 from thornback.jobs.state import JobState
 from thornback.jobs.status import FailureReason, JobStatus
-from thornback.metrics.actor import METRICS_ACTOR, connect, start_metrics_actor
+from thornback.metrics.actor import connect, start_metrics_actor
+from thornback.metrics.names import METRICS_ACTOR
 from thornback.metrics.port import NewJob
 from thornback.settings import Settings
 from thornback.store.engine import open_engine

@@ -35,7 +35,7 @@ from thornback.jobs.events import EventFactory
 from thornback.jobs.status import FailureReason, JobStatus
 from thornback.jobs.video_stages import IN_ORDER, VideoStage
 from thornback.jobs.wishes import Wish, check_wish
-from thornback.metrics.actor import METRICS_ACTOR
+from thornback.metrics.names import METRICS_ACTOR
 from thornback.simulator.server import SimulatorServer
 from train_jobs.video_lora.run import work_folder
 

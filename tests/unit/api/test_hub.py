@@ -82,6 +82,7 @@ async def test_what_left_the_recorders_memory_is_read_once_for_everybody(
 
         def __init__(self) -> None:
             self.polls = 0
+            self.feeds = (self,)
 
         async def poll(self, cursor: int, *, timeout_s: float, limit: int = 1000) -> Page:
             self.polls += 1
@@ -106,6 +107,7 @@ async def test_it_outlives_an_outage_of_the_recorder(api: ApiPlatform, job: JobS
 
         def __init__(self) -> None:
             self.errors: list[Exception] = [Unavailable("away"), Unavailable("away"), ZeroDivisionError()]
+            self.feeds = (self,)
 
         async def poll(self, cursor: int, *, timeout_s: float, limit: int = 1000) -> Page:
             if self.errors:
