@@ -52,7 +52,7 @@ def test_room_has_to_stay_free_for_a_while() -> None:
 def test_growing_in_vain_makes_patient() -> None:
     mover = elastic(patience_s=10)
     room = Look(workers={A: 1}, room=1)
-    times = []
+    times: list[float] = []
     now = 0.0
     while len(times) < 4:
         if mover.see(room, now=now):
