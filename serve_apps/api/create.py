@@ -16,11 +16,12 @@ from serve_apps.api.context import ApiContext
 from serve_apps.api.principal import Principal
 from serve_apps.api.problems import UnsupportedMediaType
 from serve_apps.api.schemas import JobCreated
-from serve_apps.api.seen import check_references, team_of_new_job
+from serve_apps.api.seen import check_kind, check_references, team_of_new_job
 from serve_apps.api.stored import check_uploads
 from thornback.jobs.spec import JobSpec
 from thornback.metrics.port import NewJob
 from thornback.spend.quotas import sentence
+from thornback.telemetry import traces
 
 QUOTA_WARNING = "Thornback-Quota-Warning"  # in words: the quotas of which the new job reaches the share of the warning
 
@@ -72,9 +73,11 @@ async def create(
     Raises:
         IdempotencyConflict: the key came before with another request.
         QuotaExceeded, SpendExceeded: the caller or the team would have more than they may.
+        Forbidden: the caller's API key is for other kinds.
         InvalidInput: it is for a team that the caller is not in, or names a job that they may not know of,
             or an upload that is not there.
     """
+    check_kind(caller, spec.kind)
     await check_references(context, caller, spec)
     await check_uploads(spec, context.settings)
     team = await team_of_new_job(context, caller, spec.team)
@@ -88,6 +91,7 @@ async def create(
         retry_of=retry_of,
         resume_from=resume_from,
         idempotency_key=key,
+        traceparent=traces.here(),
         request_hash=hashlib.sha256(canonical).hexdigest() if key is not None else None,
     )
     created = await context.recorder.create(new)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -12,10 +12,11 @@ from starlette.requests import HTTPConnection
 
 from serve_apps.api.context import ApiContext, get_context
 from serve_apps.api.guard import SAFE_METHODS, is_own
-from serve_apps.api.rules import Rule, rule_of
+from serve_apps.api.rules import Rule, rule_of, scope_of
 from serve_apps.api.urls import parse_base
 from thornback.access.changes import KeyUsed, User
 from thornback.access.roles import Role
+from thornback.access.scopes import Limits
 from thornback.access.sight import Sight
 from thornback.access.tickets import read_ticket
 from thornback.access.tokens import KEY, SESSION, Token, read_token
@@ -39,6 +40,7 @@ class Principal:
     teams: frozenset[str] = frozenset()
     sight: Sight | None = None  # what the caller may look at; None: everything
     limit: Role | None = None  # of the key, where it is for less than its user may
+    limits: Limits | None = None  # of the key, where it is for parts of that
     job_id: str | None = None  # all that a ticket may read, where it names one
 
     @property
@@ -59,7 +61,8 @@ async def authorize(connection: HTTPConnection) -> None:
     rule = rule_of(method, scope["route"].path)
     try:
         principal = await _authenticate(context, connection, rule)
-        await _check(context, principal, rule, scope.get("path_params", {}))
+        _check(principal, rule, scope.get("path_params", {}))
+        _check_scope(principal, scope["route"].path, rule)
         if principal is not None and rule.job is not None and scope["type"] == "http":  # a socket says it in its words
             await _check_job(context, principal, rule, str(scope["path_params"][rule.job]))
     except (NotSignedIn, Forbidden) as error:
@@ -130,7 +133,22 @@ def _is_own_page(context: ApiContext, connection: HTTPConnection) -> bool:
     return is_own(origin, connection.headers, parse_base(public).host.lower() if public else None)
 
 
-async def _check(context: ApiContext, principal: Principal | None, rule: Rule, parameters: Mapping[str, Any]) -> None:
+def _check_scope(principal: Principal | None, path: str, rule: Rule) -> None:
+    if principal is None or principal.limits is None or rule.role is None:
+        return
+    needed = scope_of(path, rule)
+    if needed is None:
+        raise Forbidden("this needs an API key that is not limited to parts of the platform")
+    if not principal.limits.allows(needed):
+        has = (
+            "is for teams only"
+            if principal.limits.scopes is None
+            else f"has {', '.join(sorted(principal.limits.scopes))}"
+        )
+        raise Forbidden(f"this needs the scope {needed}; the API key {has or 'none'}")
+
+
+def _check(principal: Principal | None, rule: Rule, parameters: Mapping[str, Any]) -> None:
     if rule.role is None:
         return
     if principal is None:
@@ -183,15 +201,24 @@ async def _by_key(context: ApiContext, token: Token) -> Principal:
         raise NotSignedIn("the API key has been revoked or has expired")
     if key.used_at is None or now >= key.used_at + _TOLD_EVERY:
         await context.recorder.administer(KeyUsed(id=key.id, at=now))
-    return Principal(
+    whole = Principal(
         user=user.name,
         role=user.role.at_most(key.role),
         via="key",
         token_id=key.id,
         limit=key.role,
+        limits=key.limits,
         teams=frozenset(user.teams),
         sight=_sight(context, user),
     )
+    return whole if key.limits is None or key.limits.teams is None else _within(whole, user, key.limits.teams)
+
+
+def _within(whole: Principal, user: User, teams: frozenset[str]) -> Principal:
+    """Who may no more than what some teams may. An admin need not be in them."""
+    mine = teams if user.role is Role.ADMIN else teams & whole.teams
+    sight = Sight(user=user.name, teams=mine, shared=False, own=False)
+    return replace(whole, role=whole.role.at_most(Role.TRAINER), teams=mine, sight=sight)
 
 
 async def _by_session(context: ApiContext, token: Token) -> Principal | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from thornback.access.roles import Role
+from thornback.access.scopes import Scope
 
 _JOBS = "/api/v1/training/jobs"
 _SETS = "/api/v1/image-sets"
@@ -192,6 +193,43 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/api/v1/storage/measure"): ADMIN,
     ("POST", "/api/v1/storage/sweep"): ADMIN,
 }
+
+
+# Whose scopes a route asks of a key that has some; the longest beginning counts.
+_AREAS: Mapping[str, str] = {
+    "/api/v1/training": "jobs",
+    "/api/v1/kinds": "jobs",
+    "/api/v1/queue": "jobs",
+    "/api/v1/sweeps": "jobs",
+    "/api/v1/tickets": "jobs",
+    "/training": "jobs",
+    "/ws": "jobs",
+    "/api/replicate": "jobs",
+    "/api/modal": "jobs",
+    "/api/lora": "jobs",
+    "/api/v1/image-sets": "data",
+    "/api/v1/datasets": "data",
+    "/api/v1/uploads": "data",
+    "/api/v1/models": "models",
+    _OUT: "webhooks",
+    "/api/v1/reports": "reports",
+    "/api/v1/alerts": "reports",
+    "/api/v1/quotas": "reports",
+    "/api/v1/providers": "reports",
+    "/api/v1/health": "reports",
+    "/metrics": "reports",
+}
+
+
+def scope_of(path: str, rule: Rule) -> Scope | None:
+    """What a key with scopes needs for a route; None: nothing, or, of keys and teams, only a key without scopes."""
+    if rule.role is Role.ADMIN:
+        return Scope.ADMIN
+    found = max((prefix for prefix in _AREAS if f"{path}/".startswith(f"{prefix}/")), key=len, default=None)
+    if rule.role is None or found is None:
+        return None
+    action = "read" if rule.role is Role.VIEWER or _AREAS[found] == "reports" else "write"
+    return Scope(f"{_AREAS[found]}:{action}")
 
 
 def rule_of(method: str, path: str) -> Rule:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from serve_apps.api.context import ApiContext
 from serve_apps.api.principal import Principal
 from thornback.access.sight import Sight
-from thornback.errors import InvalidInput, JobNotFound
+from thornback.errors import Forbidden, InvalidInput, JobNotFound
 from thornback.jobs.events import PLATFORM_ID, EventKind
 from thornback.jobs.spec import JobSpec
 from thornback.jobs.state import JobState
@@ -62,6 +62,13 @@ def check_sees(caller: Principal, job: JobState, *, named: str | None = None) ->
         raise JobNotFound(named or job.id)
 
 
+def check_kind(caller: Principal, kind: str) -> None:
+    """Raises Forbidden where the caller's API key is for other kinds of jobs."""
+    kinds = None if caller.limits is None else caller.limits.kinds
+    if kinds is not None and kind not in kinds:
+        raise Forbidden(f"the API key starts no jobs of kind {kind}; it is for {', '.join(sorted(kinds))}")
+
+
 async def check_references(context: ApiContext, caller: Principal, spec: JobSpec) -> None:
     """Raises InvalidInput where a configuration names a job that the caller may not know of."""
     dataset = getattr(spec.config, "dataset", None)
@@ -75,6 +82,11 @@ async def check_references(context: ApiContext, caller: Principal, spec: JobSpec
 
 async def team_of_new_job(context: ApiContext, caller: Principal, wanted: str | None) -> str | None:
     """The team of a job that the caller makes. Raises InvalidInput where it is none of theirs."""
+    is_limited = caller.limits is not None and caller.limits.teams is not None
+    if is_limited and wanted is None and len(caller.teams) != 1:
+        raise InvalidInput.field(
+            "team", f"your API key is for teams: name one of {', '.join(sorted(caller.teams)) or '-'}"
+        )
     if wanted is None:
         return next(iter(caller.teams)) if len(caller.teams) == 1 else None
     known = {team.id for team in await context.read(lambda _: context.access.teams())} if caller.is_admin else set()

@@ -187,12 +187,14 @@ async def test_a_key_is_shown_once_works_and_is_revoked(console: Console) -> Non
     await page.get_by_label("What it is for").fill("notebook")
     await page.get_by_label("May").select_option("viewer")
     await page.get_by_label("Holds for").select_option("7")
+    await page.get_by_text("Only parts of it").click()
+    await page.get_by_label("Choose several").select_option(["jobs:read", "models:read"])
     await page.get_by_role("button", name="Make a key").click()
     text = await page.locator(".key-text code").text_content()
     assert text
     await page.get_by_role("button", name="Copy the key").click()
     assert await page.evaluate("navigator.clipboard.readText()") == text
-    await expect(page.locator(".key")).to_contain_text("look only")
+    await expect(page.locator(".key")).to_contain_text("look only · look at jobs · look at models")
     await expect(page.locator(".key")).to_contain_text("works until")
 
     async def status() -> int:

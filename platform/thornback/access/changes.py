@@ -9,6 +9,7 @@ from datetime import datetime
 
 from thornback.access.audit import Act
 from thornback.access.roles import Role
+from thornback.access.scopes import Limits
 from thornback.by_name import ByName
 from thornback.errors import InvalidInput
 
@@ -45,6 +46,7 @@ class Key:
     user: str
     label: str
     role: Role | None  # a key can be for less than its user may; None: for all of it
+    limits: Limits | None = None
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -82,6 +84,7 @@ class AddKey(ByName):
     digest: str
     label: str
     role: Role | None
+    limits: Limits | None = None
     at: datetime
     expires_at: datetime | None
 

@@ -15,9 +15,10 @@ class Sight:
     user: str
     teams: frozenset[str] = frozenset()
     shared: bool = True
+    own: bool = True  # False: not even the own ones, unless they are of these teams
 
     def sees(self, *, owner: str, team: str | None) -> bool:
         """True where they may look at what belongs to `owner` and `team`."""
-        if owner == self.user:
+        if self.own and owner == self.user:
             return True
         return self.shared if team is None else team in self.teams

@@ -12,10 +12,12 @@ from rich.text import Text
 
 from thornback.access.first import recover_admin
 from thornback.access.roles import Role
+from thornback.access.scopes import Scope
 from thornback.cli import teams
 from thornback.cli.format import local_time
 from thornback.cli.options import Json, Url, connect
 from thornback.cli.output import output_of
+from thornback.client.models import ApiKey
 from thornback.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Users and API keys.")
@@ -87,10 +89,10 @@ def keys(ctx: typer.Context, url: Url = None, json: Json = False) -> None:
     """List API keys: your own; an admin sees all."""
     with connect(url) as client:
         found = client.access.keys()
-    table = _table("id", "user", "label", "at most", "expires", "used", "revoked")
+    table = _table("id", "user", "label", "at most", "only", "expires", "used", "revoked")
     for key in found:
         times = [local_time(at) if at else "" for at in (key.expires_at, key.used_at, key.revoked_at)]
-        table.add_row(key.id, Text(key.user), Text(key.label), key.role or "", *times)
+        table.add_row(key.id, Text(key.user), Text(key.label), key.role or "", Text(_only(key)), *times)
     output_of(ctx).result({"keys": [key.model_dump(mode="json") for key in found]}, table)
 
 
@@ -100,12 +102,17 @@ def add_key(
     user: Annotated[str | None, typer.Option(help="Left out: yourself; for others, admins only")] = None,
     role: OptionalRole = None,
     days: Annotated[float | None, typer.Option(min=0.001, help="How long it holds; left out: until revoked")] = None,
+    scope: Annotated[list[Scope] | None, typer.Option(help="Only this part; several times for several")] = None,
+    team: Annotated[list[str] | None, typer.Option(help="Only what belongs to this team; the same")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Starts only this kind of jobs; the same")] = None,
     url: Url = None,
     json: Json = False,
 ) -> None:
     """Make an API key. It is shown this once."""
     with connect(url) as client:
-        key = client.access.make_key(label, user=user, role=role, days=days)
+        key = client.access.make_key(
+            label, user=user, role=role, days=days, scopes=scope or None, teams=team or None, kinds=kind or None
+        )
     output_of(ctx).result(key.model_dump(mode="json"), Text(key.api_key))
 
 
@@ -143,6 +150,15 @@ def recover(
 
     key = asyncio.run(make())
     output_of(ctx).result({"user": name, "api_key": key}, Text(key))
+
+
+def _only(key: ApiKey) -> str:
+    parts = [
+        *(key.scopes or ()),
+        *(f"team {name}" for name in key.teams or ()),
+        *(f"kind {name}" for name in key.kinds or ()),
+    ]
+    return ", ".join(parts)
 
 
 def _password() -> str:

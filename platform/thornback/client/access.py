@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from thornback.access.roles import Role
@@ -40,10 +40,23 @@ class Access:
         return [ApiKey.model_validate(item) for item in self._call("GET", "/api/v1/keys")["keys"]]
 
     def make_key(
-        self, label: str, *, user: str | None = None, role: Role | None = None, days: float | None = None
+        self,
+        label: str,
+        *,
+        user: str | None = None,
+        role: Role | None = None,
+        days: float | None = None,
+        scopes: Iterable[str] | None = None,
+        teams: Iterable[str] | None = None,
+        kinds: Iterable[str] | None = None,
     ) -> NewApiKey:
-        """Make a key; `api_key` of the answer is shown this once."""
-        body = {"label": label, "user": user, "role": role.value if role else None, "days": days}
+        """Make a key; `api_key` of the answer is shown this once.
+
+        `scopes` (e.g. jobs:read), `teams` and `kinds` limit what it is for; None: all that its user may.
+        """
+        body: dict[str, Any] = {"label": label, "user": user, "role": role.value if role else None, "days": days}
+        for name, part in (("scopes", scopes), ("teams", teams), ("kinds", kinds)):
+            body[name] = None if part is None else sorted(part)
         return NewApiKey.model_validate(self._call("POST", "/api/v1/keys", json=body))
 
     def revoke_key(self, key_id: str) -> None:

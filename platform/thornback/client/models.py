@@ -397,6 +397,9 @@ class ApiKey(_Answer):
     user: str
     label: str
     role: str | None = None  # at most this
+    scopes: tuple[str, ...] | None = None  # None: all, as for teams and kinds
+    teams: tuple[str, ...] | None = None
+    kinds: tuple[str, ...] | None = None
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None

@@ -25,6 +25,7 @@ from thornback.access.changes import (
     User,
 )
 from thornback.access.roles import Role
+from thornback.access.scopes import Limits
 from thornback.errors import Conflict, NotFound
 from thornback.store.accounts import link_account, read_account, use_state
 from thornback.store.admit import clean_text
@@ -189,6 +190,7 @@ def _add_key(change: AddKey, connection: sa.Connection) -> bool:
         "digest": change.digest,
         "label": clean_text(change.label)[:100],
         "role": None if change.role is None else change.role.value,
+        "scopes": None if change.limits is None else change.limits.as_json(),
         "created_at": change.at,
         "expires_at": change.expires_at,
     }
@@ -276,6 +278,7 @@ def _key(row: Any) -> Key:
         user=row.user,
         label=row.label,
         role=None if row.role is None else Role(row.role),
+        limits=Limits.from_json(row.scopes),
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,

@@ -59,6 +59,7 @@ def _add_key(change: AddKey, by: str) -> Act | None:
         "user": change.user,
         "label": change.label,
         "role": None if change.role is None else change.role.value,
+        **({} if change.limits is None else change.limits.as_json()),
         "expires_at": change.expires_at,
     }
     return Act(actor=by, action="key.add", target=change.id, at=change.at, detail=detail)

@@ -15,9 +15,9 @@ def seen(sight: Sight | None, table: sa.Table = _jobs) -> list[sa.ColumnElement[
     """Only rows of `table` (with the columns user and team) that somebody may look at; none for None: all rows."""
     if sight is None:
         return []
-    mine: list[sa.ColumnElement[bool]] = [table.c.user == clean_text(sight.user)]
+    mine: list[sa.ColumnElement[bool]] = [table.c.user == clean_text(sight.user)] if sight.own else []
     if sight.teams:
         mine.append(table.c.team.in_(sorted(sight.teams)))
     if sight.shared:
         mine.append(table.c.team.is_(None))
-    return [sa.or_(*mine)]
+    return [sa.or_(sa.false(), *mine)]

@@ -28,9 +28,11 @@ from thornback.access.changes import (
 )
 from thornback.access.passwords import hash_password, matches
 from thornback.access.roles import Role
+from thornback.access.scopes import Limits, Scope
 from thornback.access.tickets import Ticket, write_ticket
 from thornback.access.tokens import KEY, SESSION, new_token, read_token
 from thornback.errors import Forbidden, InvalidInput, NotSignedIn, TooManyTries
+from thornback.jobs.spec import SPECS
 
 router = APIRouter(prefix="/api/v1", tags=["access"], dependencies=[Depends(json_only)])
 
@@ -113,6 +115,13 @@ class KeyIn(_In):
     label: Annotated[str, Field(min_length=1, max_length=100)]
     user: str | None = Field(default=None, description="Left out: yourself; for others, admins only.")
     role: Role | None = Field(default=None, description="At most this; left out: all that the user may.")
+    scopes: list[Scope] | None = Field(default=None, min_length=1, description="Only these parts; left out: all.")
+    teams: list[str] | None = Field(
+        default=None, min_length=1, max_length=50, description="Only what belongs to these teams; left out: all."
+    )
+    kinds: list[str] | None = Field(
+        default=None, min_length=1, max_length=50, description="Starts only these kinds of jobs; left out: all."
+    )
     days: Annotated[float | None, Field(gt=0, le=3650, description="How long it holds; left out: until revoked.")] = (
         None
     )
@@ -125,6 +134,9 @@ class KeyOut(BaseModel):
     user: str
     label: str
     role: Role | None
+    scopes: list[Scope] | None = Field(description="null: all, as for teams and kinds")
+    teams: list[str] | None
+    kinds: list[str] | None
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -216,6 +228,8 @@ async def make_ticket(context: Context, caller: Caller, body: TicketIn) -> Ticke
     """A short-lived permission to read, for addresses that cannot carry a key: `wss://…?ticket=…`."""
     if caller.via == "ticket":
         raise Forbidden("a ticket cannot make tickets")
+    if caller.limits is not None and body.job_id is None:
+        raise Forbidden("an API key with limits makes tickets for one job only; name it as job_id")
     if body.job_id is not None:
         job_id = body.job_id
         check_sees(caller, (await context.read(lambda store: store.job(job_id))).state)
@@ -275,23 +289,32 @@ async def make_key(context: Context, caller: Caller, body: KeyIn) -> NewKeyOut:
     role = body.role
     if caller.limit is not None:  # a key for less cannot make one for more
         role = caller.limit.at_most(role)
+    limits = await _limits(context, caller, user, body)
     now, token = datetime.now(UTC), new_token(KEY)
     expires_at = None if body.days is None else now + timedelta(days=body.days)
-    await context.recorder.administer(
-        AddKey(id=token.id, user=user, digest=token.digest, label=body.label, role=role, at=now, expires_at=expires_at),
-        by=caller.user,
+    made = AddKey(
+        id=token.id,
+        user=user,
+        digest=token.digest,
+        label=body.label,
+        role=role,
+        limits=limits,
+        at=now,
+        expires_at=expires_at,
     )
-    return NewKeyOut(
+    await context.recorder.administer(made, by=caller.user)
+    kept = Key(
         id=token.id,
         user=user,
         label=body.label,
         role=role,
+        limits=limits,
         created_at=now,
         expires_at=expires_at,
         revoked_at=None,
         used_at=None,
-        api_key=token.text,
     )
+    return NewKeyOut(**_key_out(kept).model_dump(), api_key=token.text)
 
 
 @router.delete("/keys/{key_id}", status_code=204, summary="Revoke an API key")
@@ -352,7 +375,31 @@ async def _by_api_key(context: ApiContext, text: str) -> User | None:
     key, _, user = found
     ended = key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= datetime.now(UTC))
     # A session has all rights of its user: a key for less must not become one.
-    return None if ended or not user.is_active or key.role is not None else user
+    is_less = key.role is not None or key.limits is not None
+    return None if ended or not user.is_active or is_less else user
+
+
+async def _limits(context: ApiContext, caller: Principal, user: str, body: KeyIn) -> Limits | None:
+    """Raises InvalidInput for teams that the user is not in, and for kinds that there are not."""
+    found = Limits(
+        scopes=None if body.scopes is None else frozenset(body.scopes),
+        teams=None if body.teams is None else frozenset(body.teams),
+        kinds=None if body.kinds is None else frozenset(body.kinds),
+    )
+    there_are = sorted({kind for kind, _ in SPECS})
+    unknown = (found.kinds or frozenset()) - set(there_are)
+    if unknown:
+        raise InvalidInput.field(
+            "kinds", f"there is no kind {', '.join(sorted(unknown))}; there are {', '.join(there_are)}"
+        )
+    if found.teams:
+        holder = await context.read(lambda _: context.access.user(user))
+        is_admin = holder is not None and holder[0].role is Role.ADMIN
+        known = {team.id for team in await context.read(lambda _: context.access.teams())} if is_admin else set()
+        strange = found.teams - known - set(holder[0].teams if holder is not None else ())
+        if strange:
+            raise InvalidInput.field("teams", f"{user} is in no team {', '.join(sorted(strange))}")
+    return None if found.is_empty else found
 
 
 async def _hashed(password: str | None) -> str | None:
@@ -378,11 +425,15 @@ def _user_out(user: User) -> UserOut:
 
 
 def _key_out(key: Key) -> KeyOut:
+    limits = key.limits or Limits()
     return KeyOut(
         id=key.id,
         user=key.user,
         label=key.label,
         role=key.role,
+        scopes=None if limits.scopes is None else sorted(limits.scopes),
+        teams=None if limits.teams is None else sorted(limits.teams),
+        kinds=None if limits.kinds is None else sorted(limits.kinds),
         created_at=key.created_at,
         expires_at=key.expires_at,
         revoked_at=key.revoked_at,

@@ -11,6 +11,8 @@ await stylesheet("css/session.css");
 
 const DAYS = [7, 30, 90, 365];
 const ROLES = ["viewer", "trainer"];
+const SCOPES = ["jobs:read", "jobs:write", "data:read", "data:write", "models:read", "models:write", "webhooks:read",
+  "webhooks:write", "reports:read", "admin"];
 
 export function KeysView({ app }) {
   const { session } = app;
@@ -40,7 +42,7 @@ export function KeysView({ app }) {
   return html`
     <div class="page-head"><h1>${text.heading}</h1></div>
     ${made && html`<${Made} made=${made} onHide=${() => setMade(null)} />`}
-    <${Make} role=${session.who?.role} onMade=${onMade} />
+    <${Make} role=${session.who?.role} teams=${session.who?.teams ?? []} onMade=${onMade} />
     ${error && html`<p class="inline-error" role="alert">${text.failedToLoad}: ${error.message}
       <button type="button" class="button button-small" onClick=${load}>${strings.actions.tryAgain}</button></p>`}
     <${List} keys=${keys} me=${session.who?.user} onChange=${load} />
@@ -58,17 +60,20 @@ function Made({ made, onHide }) {
   </section>`;
 }
 
-function Make({ role, onMade }) {
+function Make({ role, teams, onMade }) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState(null);
   const box = useRef(null);
   const make = async (event) => {
     event.preventDefault();
-    const { label, limit, days } = box.current.elements;
+    const { label, limit, days, scopes, team } = box.current.elements;
     if (busy || !label.value.trim()) return label.focus();
     setBusy(true);
     setError(null);
     const wanted = { label: label.value.trim(), role: limit.value || null, days: days.value ? Number(days.value) : null };
+    const chosen = [...scopes.selectedOptions].map((option) => option.value);
+    if (chosen.length > 0) wanted.scopes = chosen;
+    if (team?.value) wanted.teams = [team.value];
     try {
       onMade(await request("POST", "../keys", { body: JSON.stringify(wanted) }));
       box.current?.reset();
@@ -85,9 +90,16 @@ function Make({ role, onMade }) {
     <label class="key-field">${text.role}
       <select class="field" name="limit"><option value="">${text.roleAll}</option>
         ${less.map((name) => html`<option key=${name} value=${name}>${text.roles[name]}</option>`)}</select></label>
+    ${teams.length > 0 && html`<label class="key-field">${text.team}
+      <select class="field" name="team"><option value="">${text.teamAll}</option>
+        ${teams.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}</select></label>`}
     <label class="key-field">${text.days}
       <select class="field" name="days"><option value="">${text.forever}</option>
         ${DAYS.map((n) => html`<option key=${n} value=${n}>${text.dayCount(n)}</option>`)}</select></label>
+    <details class="key-scopes"><summary>${text.scopes}</summary>
+      <label class="key-field">${text.scopesHint}
+        <select class="field" name="scopes" multiple size=${SCOPES.length}>
+          ${SCOPES.map((name) => html`<option key=${name} value=${name}>${text.scope[name] ?? name}</option>`)}</select></label></details>
     <button type="submit" class="button button-primary" disabled=${busy}>${busy ? text.making : text.make}</button>
     ${error && html`<p class="inline-error" role="alert">${error}</p>`}
   </form>`;
@@ -128,6 +140,9 @@ function Key({ of, me, onRevoke }) {
   const notes = [
     of.user !== me && `${text.columns.user}: ${of.user}`,
     of.role && (text.roles[of.role] ?? of.role),
+    ...(of.scopes ?? []).map((name) => text.scope[name] ?? name),
+    ...(of.teams ?? []).map((name) => `${text.team}: ${name}`),
+    ...(of.kinds ?? []).map((name) => `${text.kind}: ${name}`),
     `${text.columns.created}: ${dateTime(of.created_at)}`,
     `${text.columns.used}: ${of.used_at ? dateTime(of.used_at) : text.never}`,
   ];

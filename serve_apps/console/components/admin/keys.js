@@ -23,7 +23,7 @@ export function Keys() {
     <div class="scroll" tabindex="0" role="region" aria-label=${admin.part.keys}><table class="rows rows-stack">
       <thead><tr>${Object.entries(words).map(([name, word]) => html`<th scope="col" key=${name}>${word}</th>`)}</tr></thead>
       <tbody>${value.keys.map((key) => html`<tr key=${key.id} class=${isOver(key) ? "rows-over" : ""}>
-        <th scope="row" class="rows-wide">${key.label}</th><td>${key.user}</td><td>${key.role ?? text.all}</td>
+        <th scope="row" class="rows-wide">${key.label}</th><td>${key.user}</td><td>${[key.role, ...(key.scopes ?? []), ...(key.teams ?? []), ...(key.kinds ?? [])].filter(Boolean).join(", ") || text.all}</td>
         <td class="num">${shortTime(key.created_at)}</td><td class="num">${key.used_at ? shortTime(key.used_at) : admin.never}</td>
         <td><div class="row-actions"><span class="num">${stateOf(key)}</span>
           ${!isOver(key) && html`<button type="button" class="button button-small" aria-label=${text.revokeOf(key.label, key.user)}
