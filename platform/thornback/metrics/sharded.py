@@ -58,6 +58,10 @@ class EventLog(Protocol):
         """Those of the jobs that exist."""
         ...
 
+    def close(self) -> None:
+        """Close its connections."""
+        ...
+
 
 class ShardedRecorder(Recorder):
     """Sends each call to whom it belongs. Any number of processes may have one."""
@@ -65,6 +69,10 @@ class ShardedRecorder(Recorder):
     def __init__(self, shards: Sequence[Recorder], log: EventLog) -> None:
         """`shards` by their numbers; `log`: of the database that they write to."""
         self._shards, self._log = shards, log
+
+    def dispose(self) -> None:
+        """Close the connections to the database; it can still be used afterwards."""
+        self._log.close()
 
     @property
     def feeds(self) -> Sequence[Recorder]:

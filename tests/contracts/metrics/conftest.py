@@ -50,15 +50,14 @@ class InOneProcess(ShardedRecorder):
 
     def __init__(self, settings: Settings) -> None:
         self._own = [LocalRecorder.open(settings, number) for number in range(SHARDS)]
-        self._engine = open_engine(settings.database_url)
-        super().__init__(self._own, StoreReader(self._engine))
+        super().__init__(self._own, StoreReader(open_engine(settings.database_url)))
         for recorder in self._own:
             recorder.begin()
 
     async def close(self) -> None:
         for recorder in self._own:
             await recorder.close()
-        self._engine.dispose()
+        self.dispose()
 
 
 _OF_A_FILE = ["local", "actor"]
@@ -84,7 +83,10 @@ def recorder(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Rec
         return
     request.getfixturevalue("ray_node")
     start_metrics_actor(settings)
-    yield connect(settings)
+    connected = connect(settings)
+    yield connected
+    if isinstance(connected, ShardedRecorder):
+        connected.dispose()
     end_recorders(settings.namespace)
 
 
