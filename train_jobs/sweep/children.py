@@ -94,15 +94,20 @@ class Children:
         with self._lock:
             return self.records.setdefault(trial, Record(number=len(self.records) + 1))
 
+    def job_id(self, trial: str, parameters: Parameters, source: Source | None) -> str:
+        """Of a trial's job, always the same for the same values and source."""
+        content = json.dumps([trial, parameters, None if source is None else source.uri], sort_keys=True)
+        return str(uuid.uuid5(_NAMESPACE, f"{self._sweep.id}:{hashlib.sha256(content.encode()).hexdigest()}"))
+
     async def create(self, trial: str, parameters: Parameters, source: Source | None) -> str:
-        """Make a trial's job, or find it. Returns its id, which is the same for the same values and source.
+        """Make a trial's job, or find it. Returns its id.
 
         Raises:
             InvalidInput: the values do not go together.
             QuotaExceeded: with SpendExceeded and BudgetSpent among them; there is no job then.
         """
         record = self.record(trial)
-        job_id = _job_id(self._sweep.id, trial, parameters, source)
+        job_id = self.job_id(trial, parameters, source)
         if record.made and record.jobs[-1:] == [job_id]:
             return job_id
         spec = self._specification(record.number, parameters)
@@ -151,35 +156,37 @@ class Children:
         """What it measured after a cursor."""
         return await self._recorder.curve(job.id, self.metric, steps=self.unit(job.spec) == "step", after=after)
 
-    async def tell(self, trial: str, job_id: str, best: Best, *, seq: int, ended: str | None = None) -> None:
-        """Write down what a trial has come to; with `ended` ask for its end as well."""
+    async def tell(self, job_id: str, best: Best, *, seq: int, ended: str | None = None, ask: bool = False) -> None:
+        """Write down what a trial has come to, and why it ended early; `ask`: ask for that end as well."""
         at = datetime.now(UTC)
         result = {"value": best.value, "best_at": best.best_at, "last": best.last, "reached": best.reached}
-        make = EventFactory(job_id, voice=f"sweep-{self._sweep.attempt}-{at.timestamp():.6f}")
+        make = EventFactory(job_id, voice=f"sweep-{at.timestamp():.6f}")
         events = [make.described(Attempt(), {FACT_RESULT: {**result, "ended": ended}}, seq=seq, at=at)]
-        if ended is not None:
+        if ask and ended is not None:
             events.append(EventFactory(job_id).ended_early(why=ended, user=USER, at=at))
         await self._recorder.record(events)
 
-    async def tell_end(self, trial: str, job: JobState | None, error: str | None = None) -> None:
-        """Write down how a trial ended, for those who follow the sweep."""
+    async def tell_end(self, trial: str, *, job: JobState | None, why: str | None = None) -> None:
+        """Write down how a trial ended, for those who follow the sweep; `why` without a job: none could be made."""
         record = self.record(trial)
         if job is None:
-            record.refused = error
+            record.refused = why
             self._write()
-        ends = {JobStatus.COMPLETED: ItemStatus.SUCCEEDED, JobStatus.CANCELLED: ItemStatus.CANCELLED}
-        status = ItemStatus.FAILED if job is None else ends.get(job.status, ItemStatus.FAILED)
-        words = error or (None if job is None else job.error_message or job.ended_early)
+            status = ItemStatus.FAILED
+        elif job.status is JobStatus.COMPLETED:
+            status = ItemStatus.SUCCEEDED
+        else:
+            status = ItemStatus.FAILED if job.status is JobStatus.FAILED else ItemStatus.CANCELLED
+        words = why or (None if job is None else job.error_message or job.ended_early)
         job_id = None if job is None else job.id
-        at = datetime.now(UTC)
-        await self._recorder.record([self._item(record, status, at, provider_id=job_id, error=words)])
+        await self._recorder.record([self._item(record, status, datetime.now(UTC), provider_id=job_id, error=words)])
 
-    async def end(self, trial: str, job_id: str, why: str) -> None:
+    async def end(self, job_id: str, why: str) -> None:
         """Ask a job to end that has not ended. One that is gone, or asked already, is left alone."""
         with suppress(JobNotFound):
             job = await self.look(job_id)
             if not job.status.is_final and not job.cancel_requested:
-                await self.tell(trial, job_id, best_told(job), seq=0, ended=why)
+                await self.tell(job_id, best_told(job), seq=0, ended=why, ask=True)
 
     def earlier_jobs(self, trial: str, job_id: str) -> list[str]:
         """The trial's jobs before this one."""
@@ -232,8 +239,3 @@ def best_told(job: JobState) -> Best:
     if not isinstance(told, dict):
         return Best()
     return Best(**{name: told.get(name) for name in ("value", "best_at", "last", "reached")})
-
-
-def _job_id(sweep: str, trial: str, parameters: Parameters, source: Source | None) -> str:
-    content = json.dumps([trial, parameters, None if source is None else source.uri], sort_keys=True)
-    return str(uuid.uuid5(_NAMESPACE, f"{sweep}:{hashlib.sha256(content.encode()).hexdigest()}"))

@@ -29,6 +29,7 @@ from train_jobs.common.driver import DELIVERY_S, EXIT_FAILED, EXIT_OK, EXIT_UNHE
 from train_jobs.common.failures import classify
 from train_jobs.sweep.children import Children
 from train_jobs.sweep.ending import Enough
+from train_jobs.sweep.slots import Slots
 from train_jobs.sweep.tally import Tally, percent, seconds_left, tally
 from train_jobs.sweep.trial import Follower
 from train_jobs.sweep.tuning import Tuning
@@ -85,6 +86,7 @@ class SweepDriver:
             loop=asyncio.get_running_loop(),
             children=self._children,
             enough=self._enough,
+            slots=Slots(self._config.concurrency),
             space=self._config.space,
             run_uri=self._run_uri,
         )
@@ -179,9 +181,9 @@ class SweepDriver:
         return EXIT_OK
 
     async def _end_all(self, why: str) -> None:
-        for trial, record in list(self._children.records.items()):
+        for record in list(self._children.records.values()):
             for job_id in record.jobs:
-                await self._children.end(trial, job_id, why)
+                await self._children.end(job_id, why)
 
     async def _settled(self) -> Tally:
         give_up = time.monotonic() + _ENDS_S

@@ -21,6 +21,7 @@ from train_jobs.common.snapshots import STATE, is_whole
 from train_jobs.sweep.children import LOOK_S, Best, Children, Source, best_told
 from train_jobs.sweep.ending import Enough
 from train_jobs.sweep.searchers import REACHED, parameters_of
+from train_jobs.sweep.slots import Slots
 
 T = TypeVar("T")
 
@@ -33,11 +34,19 @@ class Follower:
     """What all trials of a sweep share."""
 
     def __init__(
-        self, *, loop: asyncio.AbstractEventLoop, children: Children, enough: Enough, space: Space, run_uri: str
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        children: Children,
+        enough: Enough,
+        slots: Slots,
+        space: Space,
+        run_uri: str,
     ) -> None:
         """`loop`: that the recorder is asked in."""
         self._loop = loop
         self.children, self.enough, self.space, self.run_uri = children, enough, space, run_uri
+        self.slots = slots
         self.leaving = threading.Event()  # the driver goes, the trials' jobs stay
         self.percent: dict[str, float] = {}  # of the trials' jobs, by trial
         self.skip_told = False  # PBT: what was told before a restart has been decided on
@@ -58,6 +67,8 @@ class TrialRun(Trainable):
         self._cursor = 0
         self._points: deque[Point] = deque()
         self.best = Best()
+        self._is_over = False  # by itself
+        self._asked = False  # to end
         self._told = (0.0, 0)
         super().__init__(**options)
 
@@ -75,11 +86,10 @@ class TrialRun(Trainable):
         Raises:
             TrainingFailed: the job failed, measured nothing, or could not be made.
         """
-        self._interrupted.clear()
         children = self._follower.children
         if self._job_id is None:
             self._job_id = self._created()
-        while not (self._interrupted.is_set() or self._follower.leaving.is_set()):
+        while not self._has_to_go():
             if self._points:
                 return self._told_point(self._points.popleft())
             job = self._look()
@@ -113,38 +123,80 @@ class TrialRun(Trainable):
 
     def end_early(self, why: str) -> None:
         """Have the job end, if it has not."""
-        if self._job_id is not None:
+        if self._job_id is None or self._is_over:
+            return
+        job = self._look()
+        self._read(job)  # it may have gone on since, or even come to its own end
+        for point in self._points:
+            self.best.see(point.at, point.value, self._follower.children.mode)
+        if job.status.is_final:
+            self._follower.slots.free(job.id)
             self._tell(time.monotonic())
-            self._follower.wait(self._follower.children.end(self.trial_id, self._job_id, why))
+            self._follower.wait(self._follower.children.tell_end(self.trial_id, job=job))
+            return
+        self._asked = True
+        self._tell(time.monotonic(), ended=why, ask=not job.cancel_requested)
+        self._follower.wait(self._follower.children.tell_end(self.trial_id, job=job, why=why))
+
+    def cleanup(self) -> None:
+        """See Trainable. Its place is free once its job has ended; a trial that PBT pauses keeps both."""
+        while self._asked and self._job_id is not None and not self._follower.leaving.is_set():
+            if self._is_gone(self._job_id):
+                return self._follower.slots.free(self._job_id)
+            time.sleep(LOOK_S)
 
     def _created(self) -> str:
         follower = self._follower
-        while True:
-            try:
-                job_id = follower.wait(follower.children.create(self.trial_id, self._parameters, self._source))
-                break
-            except SpendExceeded as error:
-                follower.enough.refuse_more(error.message)
-                raise self._refused(error.message) from None
-            except QuotaExceeded as error:
-                if self._interrupted.wait(_WAIT_FOR_ROOM_S) or follower.leaving.is_set():
-                    raise self._refused(error.message) from None
-            except InvalidInput as error:
-                raise self._refused(f"the values do not go together: {error.message}") from None
+        job_id = follower.children.job_id(self.trial_id, self._parameters, self._source)
         self._leave_earlier(job_id)
+        if not follower.slots.take(job_id, self._has_to_go):
+            raise self._refused("the sweep has ended")
+        try:
+            self._create()
+        except TrainingFailed:
+            follower.slots.free(job_id)
+            raise
         if follower.skip_told:
             self._skip(self._look_at(job_id))
         return job_id
 
+    def _create(self) -> None:
+        follower = self._follower
+        while True:
+            try:
+                follower.wait(follower.children.create(self.trial_id, self._parameters, self._source))
+            except SpendExceeded as error:
+                follower.enough.refuse_more(error.message)
+                raise self._refused(error.message) from None
+            except QuotaExceeded as error:
+                if self._interrupted.wait(_WAIT_FOR_ROOM_S) or self._has_to_go():
+                    raise self._refused(error.message) from None
+            except InvalidInput as error:
+                raise self._refused(f"the values do not go together: {error.message}") from None
+            else:
+                return
+
+    def _has_to_go(self) -> bool:
+        return self._interrupted.is_set() or self._follower.leaving.is_set()
+
     def _leave_earlier(self, job_id: str) -> None:
         """End what the trial did before it took over another's checkpoint."""
-        source = self._source
+        source, children = self._source, self._follower.children
         if source is None:
             return
-        unit = self._follower.children.unit(self._look_at(job_id).spec)
-        why = f"replaced by pbt: the trial goes on from trial {source.number} at {unit} {source.reached}"
-        for earlier in self._follower.children.earlier_jobs(self.trial_id, job_id):
-            self._follower.wait(self._follower.children.end(self.trial_id, earlier, why))
+        for earlier in children.earlier_jobs(self.trial_id, job_id):
+            unit = children.unit(self._look_at(earlier).spec)
+            why = f"replaced by pbt: the trial goes on from trial {source.number} at {unit} {source.reached}"
+            self._follower.wait(children.end(earlier, why))
+            while not self._is_gone(earlier) and not self._has_to_go():
+                time.sleep(LOOK_S)
+            self._follower.slots.free(earlier)
+
+    def _is_gone(self, job_id: str) -> bool:
+        try:
+            return self._look_at(job_id).status.is_final
+        except TrainingFailed:
+            return True  # deleted
 
     def _skip(self, job: JobState) -> None:
         best = best_told(job)
@@ -175,30 +227,31 @@ class TrialRun(Trainable):
             self._tell(now)
         return {children.metric: point.value, REACHED: point.at}
 
-    def _tell(self, now: float) -> None:
+    def _tell(self, now: float, *, ended: str | None = None, ask: bool = False) -> None:
         self._told = (now, self._told[1] + 1)
-        follower = self._follower
-        follower.wait(follower.children.tell(self.trial_id, str(self._job_id), self.best, seq=self._told[1]))
+        children = self._follower.children
+        job_id, seq = str(self._job_id), self._told[1]
+        self._follower.wait(children.tell(job_id, self.best, seq=seq, ended=ended, ask=ask))
 
     def _end(self, job: JobState) -> dict[str, Any]:
         """A trial's result is its best value, as that is what its job keeps."""
-        follower = self._follower
+        follower, metric = self._follower, self._follower.children.metric
         follower.percent[self.trial_id] = 100.0
-        if job.status is not JobStatus.CANCELLED:
-            self._tell(time.monotonic())
+        self._is_over = True
+        follower.slots.free(job.id)
+        self._tell(time.monotonic(), ended=job.ended_early)
         if job.status is JobStatus.FAILED:
-            follower.wait(follower.children.tell_end(self.trial_id, job))
+            follower.wait(follower.children.tell_end(self.trial_id, job=job))
             raise _failure(job.error_message or "it failed", job.failure or FailureReason.EXCEPTION)
-        metric = follower.children.metric
         if self.best.value is None:
-            words = f"it ended and measured no {metric}"
-            follower.wait(follower.children.tell_end(self.trial_id, job, words))
+            words = job.ended_early or f"it ended and measured no {metric}"
+            follower.wait(follower.children.tell_end(self.trial_id, job=job, why=words))
             raise _failure(words, FailureReason.EXCEPTION)
-        follower.wait(follower.children.tell_end(self.trial_id, job))
+        follower.wait(follower.children.tell_end(self.trial_id, job=job))
         return {metric: self.best.value, REACHED: self.best.reached, "done": True}
 
     def _refused(self, words: str) -> TrainingFailed:
-        self._follower.wait(self._follower.children.tell_end(self.trial_id, None, words))
+        self._follower.wait(self._follower.children.tell_end(self.trial_id, job=None, why=words))
         return _failure(words, FailureReason.SUBMIT_FAILED)
 
     def _copied(self) -> str | None:

@@ -79,11 +79,12 @@ class Tuning:
         staging = Path(self._controller._storage.experiment_driver_staging_path)
         if isinstance(self._scheduler, AsyncHyperBandScheduler):
             self._scheduler.save(str(staging / _SCHEDULER))
+        roots = (self._folder / _NAME, staging)  # a file that is in both is newer in the second
+        files = {file.relative_to(root): file for root in roots for file in root.rglob("*") if file.is_file()}
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-            for root in (self._folder / _NAME, staging):
-                for file in sorted(path for path in root.rglob("*") if path.is_file()):
-                    archive.write(file, file.relative_to(root))
+            for name, file in sorted(files.items()):
+                archive.write(file, name)
         self._state.write_bytes(content.getvalue())
         self._saved_at = time.monotonic()
 
