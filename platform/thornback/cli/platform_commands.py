@@ -44,6 +44,9 @@ def up(
     host: Host = None,
     port: Port = None,
     ray_address: RayAddress = None,
+    no_api: Annotated[
+        bool, typer.Option("--no-api", help="On a cluster: leave the API to who deploys serve.yaml (KubeRay)")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Start the platform: Ray, the database, the API. Ctrl-C stops all of it.
@@ -52,7 +55,9 @@ def up(
     """
     output = output_of(ctx)
     settings = with_options(load_settings(), host=host, port=port, ray_address=ray_address)
-    node = NodeProcess(settings)
+    if no_api and settings.ray_address is None:
+        raise typer.BadParameter("it is for a cluster; name one with --ray-address", param_hint="--no-api")
+    node = NodeProcess(settings, with_api=not no_api)
     with ending(node, output, keep=detach or settings.ray_address is not None) as hold:
         record = start(node, output, hold=not hold.keep)
         hold.started = True

@@ -1,11 +1,12 @@
-"""The node's own process: `python -m thornback.node {run,hold,deploy,remove} STATUS_FD LOG`.
+"""The node's own process: `python -m thornback.node {run,hold,deploy,actors,remove} STATUS_FD LOG`.
 
 Started by `thornback.node.process` with its environment prepared. It tells its parent what it does in
 JSON lines on STATUS_FD: {"phase": …}, then {"ready": {…}} or {"error": {…}}. Its own output, and all
 that Ray and Serve print, goes to the log file that its parent gave it as stdout.
 
 `run` goes on until SIGTERM or SIGINT. `hold` also ends with its input: a parent that dies takes the node
-with it. `deploy` and `remove` are for a cluster that lives without us.
+with it. `deploy` and `remove` are for a cluster that lives without us, `actors` for one where somebody else deploys
+the API.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class _Status:
 
 
 def main(argv: list[str]) -> int:
-    """Run one of the three commands; returns the exit code."""
+    """Run one of the commands; returns the exit code."""
     command, fd, log = argv
     status = _Status(int(fd))
     settings = load_settings()
@@ -65,6 +66,7 @@ def main(argv: list[str]) -> int:
         "run": lambda: _run(settings, status, log),
         "hold": lambda: _hold(settings, status, log),
         "deploy": lambda: _deploy(settings, status, log),
+        "actors": lambda: _deploy(settings, status, log, with_api=False),
         "remove": lambda: _remove(settings),
     }
     try:
@@ -112,12 +114,12 @@ def _run(settings: Settings, status: _Status, log: str) -> None:
         file.release()
 
 
-def _deploy(settings: Settings, status: _Status, log: str) -> None:
+def _deploy(settings: Settings, status: _Status, log: str, *, with_api: bool = True) -> None:
     from thornback.node.node import Node
 
     file = NodeFile(settings.home)
     file.acquire()
-    info = asdict(Node(settings, on_phase=status.phase).start())
+    info = asdict(Node(settings, on_phase=status.phase, with_api=with_api).start())
     admin_key = info.pop("admin_key")
     _write_record(file, settings, log)
     record = file.update(ready=True, pid=0, **info)

@@ -60,9 +60,7 @@ def _ignore(_phase: str) -> None:
 class Node:
     """Ray, the database, the actors and the API; `start` brings them up in this order, `stop` back down."""
 
-    def __init__(
-        self, settings: Settings, *, on_phase: Callable[[str], None] = _ignore, with_api: bool = True
-    ) -> None:
+    def __init__(self, settings: Settings, *, on_phase: Callable[[str], None] = _ignore, with_api: bool = True) -> None:
         """`with_api`: False where somebody else deploys cluster/serve.yaml."""
         self._settings = settings
         self._with_api = with_api

@@ -33,8 +33,10 @@ _POLL_S = 0.1
 class NodeProcess:
     """A node that this process started."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, with_api: bool = True) -> None:
+        """`with_api`: False on a cluster where somebody else deploys cluster/serve.yaml."""
         self._settings = settings
+        self._with_api = with_api
         self._file = NodeFile(settings.home)
         self._node_id = uuid.uuid4().hex
         self._process: subprocess.Popen[bytes] | None = None
@@ -112,7 +114,7 @@ class NodeProcess:
 
     def _spawn(self, status_fd: int, *, hold: bool) -> subprocess.Popen[bytes]:
         settings = self._settings
-        command = "deploy" if settings.ray_address else "hold" if hold else "run"
+        command = ("deploy" if self._with_api else "actors") if settings.ray_address else "hold" if hold else "run"
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.log.parent.mkdir(exist_ok=True)
         if self.log.exists():

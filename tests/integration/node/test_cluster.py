@@ -29,6 +29,9 @@ def shared(ray_node: RayNode, cli: NodeCli, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.timeout(300)
 @pytest.mark.slow
 def test_ours_come_and_go_and_theirs_stay(shared: ServeSubmissionClient, cli: NodeCli, tmp_path: Path) -> None:
+    assert cli.run("up", "--no-api", "--json")["mode"] == "connected"
+    assert _apps(shared) == {"theirs"}  # KubeRay, say, will deploy ours
+
     record = cli.run("up", "--json")
     assert (record["mode"], record["pid"]) == ("connected", 0)
     assert cli.run("status", "--json")["ready"]
