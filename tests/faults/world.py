@@ -95,16 +95,16 @@ class World:
 
     def add_node(self) -> None:
         """The second machine of the cluster. Ray gives a node 30 s to start, which on a busy machine is not enough."""
-        for is_last in (False,) * (_STARTS - 1) + (True,):
+        for starts_left in reversed(range(_STARTS)):
             before = {child.pid for child in psutil.Process().children()}
             try:
                 self.second = self.cluster.add_node(num_cpus=SECOND_CPUS, object_store_memory=OBJECT_STORE_BYTES)
-                return
-            except Exception:  # noqa: BLE001 - Ray raises no other
+                break
+            except Exception:  # Ray raises no other
                 for child in psutil.Process().children():
                     if child.pid not in before:
                         child.kill()  # or it would join when it is ready
-                if is_last:
+                if not starts_left:
                     raise
 
     def replace_node(self) -> None:
