@@ -199,7 +199,7 @@ class Machines:
         return done.stdout
 
     def _environment(self) -> dict[str, str]:
-        names = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+        names = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
         settings = {
             "HOME": str(self.home),
             "PORT": str(self.port),
