@@ -23,10 +23,14 @@ from thornback.errors import StoreUnavailable
 from thornback.store.bulk import BulkWriter
 from thornback.store.engine import database_address, open_engine
 from thornback.store.guard import store_errors
+from thornback.store.later import build_later
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
     """Run what is missing, in one transaction; nothing where nothing is. Safe when several processes do it at once.
+
+    Revisions only add, so that the release before goes on beside them (tests/contracts/store/test_expand.py); indexes
+    of large tables are built afterwards, beside the writers.
 
     Raises:
         SettingsError: the URL cannot work.
@@ -35,6 +39,12 @@ def upgrade(database_url: str, revision: str = "head") -> None:
     with migration_connection(database_url) as connection:
         _refuse_newer(connection)
         command.upgrade(alembic_config(connection), revision)
+    if revision == "head":
+        engine = open_engine(database_url, writer=True)
+        try:
+            build_later(engine)
+        finally:
+            engine.dispose()
 
 
 def current_revision(database_url: str) -> str | None:
