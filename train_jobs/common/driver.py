@@ -55,6 +55,7 @@ class RunDriver(ABC, Generic[P]):
         self.run_uri = run_uri
         self.reporter = reporter
         self.attempt = attempt
+        self.runs_lost = attempt.number - 1  # submissions before this one; who knows that some only moved says so
         self.max_retries = max_retries
         self.is_ray_own = is_ray_own
         self.is_queued = is_queued
@@ -140,7 +141,7 @@ class RunDriver(ABC, Generic[P]):
 
     def may_retry(self, failure: Failure, attempt: Attempt, *, moves: int = 0) -> bool:
         """True for losses, as long as retries are left; `moves` of the restarts were none."""
-        return failure.is_retryable and attempt.number - 1 + attempt.restart - moves < self.max_retries
+        return failure.is_retryable and self.runs_lost + attempt.restart - moves < self.max_retries
 
     def refuse_impossible(self, config: Devices, *, on_gpu: bool) -> None:
         """On a Ray of our own, what is not there will not come. Elsewhere the dispatcher or an autoscaler decides."""

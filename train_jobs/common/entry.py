@@ -18,9 +18,10 @@ from thornback.jobs.state import JobState
 from thornback.metrics.actor import connect
 from thornback.metrics.reporter import NullReporter, Reporter, open_reporter
 from thornback.settings import Settings, load_settings
+from thornback.telemetry import traces
 from train_jobs.common.arguments import Arguments
 from train_jobs.common.console import ConsoleReporter, say
-from train_jobs.common.driver import EXIT_OK, EXIT_USAGE
+from train_jobs.common.driver import EXIT_OK, EXIT_USAGE, RunDriver
 
 
 class Driver(Protocol):
@@ -69,7 +70,13 @@ def run_job(make: MakeDriver, job_id: str, *, attempt: int) -> int:
         attempt=number,
         resume_from=state.resume_from,
     )
-    return driver.main()
+    if isinstance(driver, RunDriver):
+        driver.runs_lost = state.runs_lost
+    about = {"thornback.job_id": job_id, "thornback.attempt": attempt}
+    with traces.span("run", parent=settings.traceparent, about=about):
+        code = driver.main()
+    traces.close()
+    return code
 
 
 def why_not(state: JobState) -> str | None:

@@ -73,6 +73,7 @@ def _created(job: JobState, event: JobEvent) -> JobState:
         retry_of=event.data.get("retry_of"),
         resume_from=event.data.get("resume_from"),
         parent_id=event.data.get("parent_id"),
+        traceparent=event.data.get("traceparent"),
         created_at=event.at,
         total_epochs=config.get("epochs") or 0,
         model_architecture=config.get("model_architecture") or config.get("base_model"),
@@ -99,6 +100,8 @@ def _scheduled(job: JobState, event: JobEvent) -> JobState:
 def _retried(job: JobState, event: JobEvent) -> JobState:
     here = _mark(event, phase=0 if event.data["restart"] == 0 else PHASE_RUNNING)
     job = replace(job, mark=max(job.mark, here))
+    if event.data["restart"] == 0 and event.data["reason"] == FailureReason.MOVED:
+        job = replace(job, moves=tuple(sorted({*job.moves, here.attempt})))
     if here <= job.retry_mark:
         return job
     return replace(job, retry_mark=here, retry_message=event.data["message"])

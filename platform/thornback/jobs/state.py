@@ -80,6 +80,7 @@ class JobState(ByName):
     retry_of: str | None = None
     parent_id: str | None = None  # the job that this one is a part of
     resume_from: str | None = None
+    traceparent: str | None = None  # the W3C trace context of the request that made it
     created_at: datetime | None = None
     total_epochs: int = 0
     model_architecture: str | None = None
@@ -122,6 +123,7 @@ class JobState(ByName):
     error_message: str | None = None
     retry_mark: Mark = Mark()
     retry_message: str | None = None
+    moves: tuple[int, ...] = ()  # submissions that began because the one before had left its machines by itself
 
     # how it waits for a person
     parked: int = 0  # the attempt that begins with the approval; 0: it never waited for one
@@ -166,8 +168,8 @@ class JobState(ByName):
 
     @property
     def runs_lost(self) -> int:
-        """Submissions before the present one that were lost; one that ended to wait for a person was not."""
-        return max(0, self.attempt - 1 - (1 if self.parked else 0))
+        """Submissions before the present one that were lost; not those that ended to wait for a person or to move."""
+        return max(0, self.attempt - 1 - (1 if self.parked else 0) - len(self.moves))
 
     def metric(self, name: str) -> float | None:
         """The newest value of a metric, None where there is none."""

@@ -24,6 +24,7 @@ _PLAIN = (
     "retry_of",
     "parent_id",
     "resume_from",
+    "traceparent",
     "total_epochs",
     "model_architecture",
     "reason",
@@ -63,6 +64,7 @@ def encode_state(job: JobState) -> dict[str, Any]:
     data["facts"] = {
         name: [*_from_mark(fact.mark), fact.at.isoformat(), fact.value] for name, fact in job.facts.items()
     }
+    data["moves"] = list(job.moves)
     data["asked"] = {what: at.isoformat() for what, at in job.asked.items()}
     data["artifacts"] = [
         [item.name, item.type, item.uri, item.size_bytes, item.sha256, item.at.isoformat()]
@@ -94,6 +96,7 @@ def decode_state(data: Mapping[str, Any]) -> JobState:
 def _collections(data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "spec": data.get("spec", {}),
+        "moves": tuple(data.get("moves", ())),
         "latest": {
             name: Latest(epoch=epoch, batch=batch, value=value)
             for name, (epoch, batch, value) in data.get("latest", {}).items()

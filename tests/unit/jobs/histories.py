@@ -74,7 +74,8 @@ def _run(
 ) -> None:
     if attempt != Attempt(1, 0):
         message = f"lost before {attempt}"
-        add(partial(make.retried, attempt, reason=FailureReason.WORKER_LOST, message=message))
+        reason = draw(st.sampled_from([FailureReason.WORKER_LOST, FailureReason.MOVED]))
+        add(partial(make.retried, attempt, reason=reason, message=message))
     add(partial(make.started, attempt))
     add(partial(make.described, attempt, {"dataset_size": draw(st.integers(1, 9))}, seq=0))
     for epoch in range(1, draw(st.integers(0, min(4, total))) + 1):

@@ -138,3 +138,11 @@ def test_the_newest_artifact_of_a_name_stands() -> None:
 def test_an_event_of_another_job_is_a_programming_error() -> None:
     with pytest.raises(ValueError, match="folded into job"):
         reduce(replace(EMPTY, id="another"), MAKE.cancelled(at=BEGIN))
+
+
+def test_a_run_that_moved_was_not_lost() -> None:
+    lost = MAKE.retried(Attempt(2), reason=FailureReason.DRIVER_LOST, message="killed", at=BEGIN)
+    moved = MAKE.retried(Attempt(3), reason=FailureReason.MOVED, message="node a is being drained", at=BEGIN)
+    in_place = MAKE.retried(Attempt(3, 1), reason=FailureReason.MOVED, message="there is room", at=BEGIN)
+    job = reduce_all(JobState(id=JOB_ID), [lost, moved, in_place])
+    assert (job.attempt, job.moves, job.runs_lost) == (3, (3,), 1)
