@@ -142,7 +142,7 @@ async def test_users_keys_dead_letters_and_the_storage(console: Console) -> None
     await expect(page.get_by_role("heading", name="No dead letters")).to_be_visible()
 
     await page.get_by_role("link", name="Storage").click()
-    await expect(page.get_by_role("row", name="Versions of models")).to_contain_text("12.3 kB")
+    await expect(page.get_by_role("row", name="Versions of LoRAs")).to_contain_text("12.3 kB")
     await page.get_by_role("button", name="Delete temporary files").click()
     await expect(page.get_by_text("There was nothing to delete.")).to_be_visible()
 

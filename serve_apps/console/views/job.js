@@ -17,7 +17,10 @@ const Confusion = lazy(() => import("../components/confusion.js").then((module) 
 const Images = lazy(() => import("../components/images.js").then((module) => module.Images), "css/remote.css");
 const Samples = lazy(() => import("../components/samples.js").then((module) => module.Samples), "css/samples.css");
 const Wishes = lazy(() => import("../components/wishes.js").then((module) => module.Wishes), "css/samples.css");
-const Video = lazy(() => import("../components/video/video.js").then((module) => module.Video), "css/video.css");
+const MADE_OF_JOBS = {
+  video_lora: lazy(() => import("../components/video/video.js").then((module) => module.Video), "css/video.css"),
+  sweep: lazy(() => import("../components/sweep/sweep.js").then((module) => module.Sweep), "css/sweep.css"),
+};
 const Examples = lazy(() => import("../components/examples.js").then((module) => module.Examples), "css/examples.css");
 const Failure = lazy(() => import("../components/failure.js").then((module) => module.Failure), "css/failure.css");
 const History = lazy(() => import("../components/history.js").then((module) => module.History), "css/history.css");
@@ -53,8 +56,8 @@ export function JobView({ app, id }) {
     ${job.provider && html`<${Provider} job=${job} detail=${detail} />`}
     ${job.kind === "image_set"
       ? detail.items && html`<${Images} job=${job} items=${detail.items} error=${detail.itemsError} />`
-      : job.kind === "video_lora"
-        ? html`<${Video} app=${app} job=${job} />`
+      : MADE_OF_JOBS[job.kind]
+        ? html`<${MADE_OF_JOBS[job.kind]} app=${app} job=${job} />`
       : html`<${Figures} job=${job} />
           <${Charts} detail=${detail} isFinal=${isFinal(job)} countsSteps=${countsSteps(job)}
             beside=${drawsSamples(job) && html`<${Samples} key="samples" job=${job} />`} />`}
