@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 from anyio.to_thread import run_sync
 
-from thornback.errors import InvalidInput, JobNotFound, ThornbackError
+from thornback.errors import Conflict, DataError, InvalidInput, JobNotFound, NotFound, ThornbackError
 from thornback.jobs.events import Attempt
 from thornback.jobs.spec import JobSpec, SweepSpec
 from thornback.jobs.state import JobState
@@ -24,6 +24,7 @@ from thornback.jobs.trials import TRAININGS, unit_of
 from thornback.metrics.actor import connect
 from thornback.metrics.port import Recorder
 from thornback.metrics.reporter import Reporter
+from thornback.models.best import publish_best
 from thornback.settings import Settings
 from train_jobs.common.driver import DELIVERY_S, EXIT_FAILED, EXIT_OK, EXIT_UNHEARD
 from train_jobs.common.failures import classify
@@ -58,14 +59,24 @@ def make_driver(
         raise InvalidInput.field("config", problem)
     recorder = connect(settings)
     job = asyncio.run(recorder.job(job_id))
-    return SweepDriver(job=job, spec=spec, run_uri=run_uri, reporter=reporter, recorder=recorder)
+    return SweepDriver(job=job, spec=spec, run_uri=run_uri, reporter=reporter, recorder=recorder, settings=settings)
 
 
 class SweepDriver:
     """One attempt, from what earlier ones left to its end."""
 
-    def __init__(self, *, job: JobState, spec: SweepSpec, run_uri: str, reporter: Reporter, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        *,
+        job: JobState,
+        spec: SweepSpec,
+        run_uri: str,
+        reporter: Reporter,
+        recorder: Recorder,
+        settings: Settings,
+    ) -> None:
         self._job, self._spec, self._config = job, spec, spec.config
+        self._recorder, self._settings = recorder, settings
         self._run_uri, self._reporter = run_uri, reporter
         self._stopping = Stopping(reporter)
         self._children = Children(recorder=recorder, sweep=job, spec=spec, run_uri=run_uri)
@@ -176,9 +187,24 @@ class SweepDriver:
             return EXIT_FAILED
         if done.failed:
             self._reporter.log(f"{done.failed} of {done.made} trials failed; the leaderboard says why")
+        if self._config.publish:
+            await self._publish()
         shown = {name: value for name, value in facts.items() if name not in ("best_parameters", "running")}
         self._reporter.succeeded(shown)
         return EXIT_OK
+
+    async def _publish(self) -> None:
+        """Make the best trial a version; where that cannot be, the search is no less worth for it."""
+        self._reporter.stage("publishing")
+        jobs = [await self._newest(record.jobs[-1]) for record in self._children.records.values() if record.made]
+        trials = [job for job in jobs if job is not None]
+        try:
+            version = await publish_best(self._recorder, self._settings, self._job, trials, now=datetime.now(UTC))
+        except (Conflict, DataError, NotFound) as error:
+            self._reporter.log(f"nothing was published: {error.message}")
+            return
+        self._reporter.describe(model=version.model, model_version=version.version, version_of=version.job_id)
+        self._reporter.log(f"published as {version.model} v{version.version}")
 
     async def _end_all(self, why: str) -> None:
         for record in list(self._children.records.values()):
