@@ -18,7 +18,7 @@ from thornback.artifacts.files import locate
 from thornback.backends.port import Resources
 from thornback.log import get_logger
 from train_jobs.common import machines
-from train_jobs.common.moving import Mover
+from train_jobs.common.moving import Look, Mover
 from train_jobs.common.stopping import open_stop_signal
 
 log = get_logger("driver")
@@ -124,11 +124,12 @@ class Launcher:
         least = config.min_devices or config.devices
         give_up = time.monotonic() + ROOM_S
         pause = threading.Event()
-        while machines.look(_bundle(plan), most=least).room < least:
-            if time.monotonic() > give_up or self.signal is not None:
-                return False
+        while time.monotonic() < give_up and self.signal is None:
+            look = _look(plan, most=least)
+            if look is None or look.room >= least:
+                return True  # where nothing can be seen, the start shows what there is
             pause.wait(LOOK_S / 2)
-        return True
+        return False
 
     def _watch(self, run: Future[Any], plan: Plan) -> None:
         """Ask the workers to leave where their machines go, or where more of them would fit."""
@@ -140,12 +141,8 @@ class Launcher:
         while not _is_done(run, within_s=LOOK_S):
             if self.moved is not None or self.signal is not None:
                 continue
-            try:
-                look = machines.look(_bundle(plan), most=config.devices)
-            except Exception as error:  # noqa: BLE001 - the control store may be away; the training goes on
-                log.warning("the machines of the run cannot be seen", error=str(error))
-                continue
-            self.moved = self._mover.see(look, now=time.monotonic())
+            look = _look(plan, most=config.devices)
+            self.moved = None if look is None else self._mover.see(look, now=time.monotonic())
             if self.moved is not None:
                 self._stop.set.remote()
 
@@ -178,8 +175,14 @@ def wants_gpu(config: Devices) -> bool:
     return config.accelerator == "gpu"
 
 
-def _bundle(plan: Plan) -> Resources:
-    return Resources(float(plan.config.cpus_per_device), 1.0 if plan.on_gpu else 0.0)
+def _look(plan: Plan, *, most: int) -> Look | None:
+    """None where Ray's control store is away; the training goes on without it."""
+    bundle = Resources(float(plan.config.cpus_per_device), 1.0 if plan.on_gpu else 0.0)
+    try:
+        return machines.look(bundle, most=most)
+    except Exception as error:  # noqa: BLE001 - Ray raises RpcError, RuntimeError and others; none may end a training
+        log.warning("the machines of the run cannot be seen", error=str(error))
+        return None
 
 
 def _is_done(run: Future[Any], *, within_s: float) -> bool:

@@ -34,7 +34,7 @@ def autoscaling(file: Path, gcs_port: int) -> Path:
     )
     config: dict[str, Any] = {
         "cluster_name": "thornback-test",
-        "provider": {"type": "fake_multinode", "gcs_address": f"127.0.0.1:{gcs_port}"},
+        "provider": {"type": "fake_multinode", "gcs_address": f"127.0.0.1:{gcs_port}", "launch_multiple": True},
         "max_workers": MOST,
         "upscaling_speed": 1.0,
         "idle_timeout_minutes": 0.2,
