@@ -6,7 +6,7 @@ Two ways to know one: its value, where it is a setting of ours, and its shape, w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 MASK = "***"
@@ -63,20 +63,29 @@ class Masker:
 
     def deep(self, value: Any) -> Any:
         """The same for all that stands in lists and mappings; names stay."""
-        match value:
-            case str():
-                return self(value)
-            case Mapping():
-                return {name: self.deep(item) for name, item in value.items()}
-            case list() | tuple():
-                return [self.deep(item) for item in value]
-            case _:
-                return value
+        return _deep(value, self)
 
 
 def mask_shapes(text: str) -> str:
     """The text without what looks like a key."""
     return _SHAPES.sub(_masked, text) if _HINT.search(text) else text
+
+
+def mask_deep(value: Any) -> Any:
+    """`mask_shapes` for all that stands in lists and mappings; names stay."""
+    return _deep(value, mask_shapes)
+
+
+def _deep(value: Any, mask: Callable[[str], str]) -> Any:
+    match value:
+        case str():
+            return mask(value)
+        case Mapping():
+            return {name: _deep(item, mask) for name, item in value.items()}
+        case list() | tuple():
+            return [_deep(item, mask) for item in value]
+        case _:
+            return value
 
 
 def _masked(found: re.Match[str]) -> str:

@@ -72,6 +72,29 @@ async def authorize(connection: HTTPConnection) -> None:
     connection.state.principal = principal
 
 
+async def look_again(context: ApiContext, connection: HTTPConnection, known: Principal) -> Principal:
+    """Who somebody is now that was let in before. A ticket opens a stream, and need not hold for as long as that.
+
+    Raises NotSignedIn, Forbidden, JobNotFound as at the beginning.
+    """
+    if known.via == "open":
+        return known
+    scope = connection.scope
+    rule = rule_of(scope["method"] if scope["type"] == "http" else "WS", scope["route"].path)
+    found: Principal | None
+    if known.via == "ticket":
+        found = await _holder(context, known.user, known.job_id)
+    else:
+        found = await _authenticate(context, connection, rule)
+    if found is None:
+        raise NotSignedIn("the session has ended; sign in again")
+    _check(found, rule, scope.get("path_params", {}))
+    _check_scope(found, scope["route"].path, rule)
+    if rule.job is not None:
+        await _check_job(context, found, rule, str(scope["path_params"][rule.job]))
+    return found
+
+
 async def current_principal(connection: HTTPConnection) -> Principal:
     """Whom `authorize` has let in."""
     principal: Principal = connection.state.principal
@@ -176,16 +199,21 @@ async def _by_ticket(context: ApiContext, text: str) -> Principal:
     ticket = read_ticket(text, context.ticket_secret, now=datetime.now(UTC))
     if ticket is None:
         raise NotSignedIn("the ticket is wrong or has ended; ask for a new one (POST /api/v1/tickets)")
+    return await _holder(context, ticket.user, ticket.job_id)
+
+
+async def _holder(context: ApiContext, user: str, job_id: str | None) -> Principal:
+    """Whoever has a ticket of a user."""
     if not context.settings.has_access_control:
-        return Principal(user=ticket.user, role=Role.VIEWER, via="ticket", job_id=ticket.job_id)
-    found = await context.read(lambda _: context.access.user(ticket.user))
+        return Principal(user=user, role=Role.VIEWER, via="ticket", job_id=job_id)
+    found = await context.read(lambda _: context.access.user(user))
     if found is None or not found[0].is_active:
         raise NotSignedIn("the user of the ticket is here no longer")
     return Principal(
-        user=ticket.user,
+        user=user,
         role=Role.VIEWER,
         via="ticket",
-        job_id=ticket.job_id,
+        job_id=job_id,
         teams=frozenset(found[0].teams),
         sight=_sight(context, found[0]),
     )

@@ -14,6 +14,7 @@ from thornback.jobs.events import EventKind
 from thornback.jobs.items import ItemStatus
 from thornback.jobs.state import HEADLINE_METRICS, Artifact, JobState
 from thornback.jobs.status import JobStatus
+from thornback.masking import mask_deep
 from thornback.metrics.port import QueuePlace, StreamEvent
 from thornback.store.page import JobRow
 from thornback.store.rows import MetricRow
@@ -59,11 +60,17 @@ def job_created(job: JobState) -> JobCreated:
         celery_task_id=first_run,
         kind=job.kind,
         team=job.team,
-        config=dict(job.spec.get("config", {})),
+        config=_config(job),
         total_epochs=job.total_epochs,
         retry_of=job.retry_of,
         resume_from=_shown(job.resume_from),
     )
+
+
+def _config(job: JobState) -> dict[str, Any]:
+    """As it was asked for; keys in it, as in addresses that are signed, are not shown."""
+    shown: dict[str, Any] = mask_deep(job.spec.get("config", {}))
+    return shown
 
 
 def summary(row: JobRow, now: datetime) -> JobSummary:
@@ -76,7 +83,7 @@ def full(row: JobRow, now: datetime) -> Job:
     job = row.state
     return Job(
         **_summary_fields(job, row.queue, now),
-        config=dict(job.spec.get("config", {})),
+        config=_config(job),
         max_retries=job.spec.get("max_retries", 0),
         metrics={name: latest.value for name, latest in sorted(job.latest.items())},
         **_facts(job, JOB_FACTS),
@@ -166,7 +173,7 @@ def log_message(event: StreamEvent) -> dict[str, Any]:
 
 def event_message(event: StreamEvent) -> dict[str, Any]:
     """Any event as the SSE streams carry it."""
-    data = dict(event.data)
+    data = dict(mask_deep(event.data) if event.kind is EventKind.CREATED else event.data)
     data |= {name: without_secrets(data[name]) for name in ("uri", "resume_from") if isinstance(data.get(name), str)}
     if event.kind is EventKind.ITEM:
         data["image_url"] = _stored_image(event)

@@ -26,6 +26,17 @@ def kind_of_upload(storage: str, id: str) -> str | None:
     return next((suffix for suffix, place in _places(storage, id) if place.exists()), None)
 
 
+def note_owner(storage: str, id: str, user: str) -> None:
+    """Remember whose an upload is. Blocks. Raises OSError."""
+    _owner_place(storage, id).write_bytes(user.encode())
+
+
+def owner_of_upload(storage: str, id: str) -> str | None:
+    """Who sent it; None where nobody wrote that down, as releases before this one did not. Blocks."""
+    place = _owner_place(storage, id)
+    return place.read_bytes().decode() if is_upload_id(id) and place.exists() else None
+
+
 def delete_upload(storage: str, id: str) -> None:
     """Remove an upload; a missing one is no error. Blocks.
 
@@ -35,6 +46,7 @@ def delete_upload(storage: str, id: str) -> None:
     if is_upload_id(id):
         for _, place in _places(storage, id):
             place.delete_file()
+        _owner_place(storage, id).delete_file()
 
 
 def stale_uploads(storage: str, *, now: datetime, keep: timedelta) -> frozenset[str]:
@@ -44,6 +56,10 @@ def stale_uploads(storage: str, *, now: datetime, keep: timedelta) -> frozenset[
     )
     whole = (name for name in names if "/" not in name and not is_partial(name) and name.endswith(SUFFIXES))
     return frozenset(name.rpartition(".")[0] for name in whole)
+
+
+def _owner_place(storage: str, id: str) -> Location:
+    return locate(join(uploads_uri(storage), f"{id}.owner"))
 
 
 def _places(storage: str, id: str) -> Iterator[tuple[str, Location]]:

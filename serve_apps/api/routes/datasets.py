@@ -18,6 +18,7 @@ from serve_apps.api.image_schemas import DatasetOut
 from serve_apps.api.principal import Caller
 from serve_apps.api.problems import BodyTooLarge, UnsupportedMediaType
 from thornback.artifacts.files import locate
+from thornback.artifacts.uploads import note_owner
 from thornback.datasets.image_zip import ZipReport, check_zip
 from thornback.datasets.packing import upload_uri
 from thornback.errors import InvalidInput
@@ -44,7 +45,7 @@ async def upload_dataset(context: Context, caller: Caller, request: Request) -> 
     with tempfile.TemporaryDirectory(prefix="thornback-upload-") as folder:
         path = Path(folder) / "dataset.zip"
         await _receive(request, path, most)
-        report = await anyio.to_thread.run_sync(_keep, path, context.settings, id)
+        report = await anyio.to_thread.run_sync(_keep, path, context.settings, id, caller.user)
     return DatasetOut(
         id=id,
         uri=f"upload:{id}",
@@ -76,7 +77,8 @@ def _too_large(most: int) -> BodyTooLarge:
     return BodyTooLarge(f"the ZIP has more than the {most} bytes that are taken (THORNBACK_DATASET_MAX_BYTES)")
 
 
-def _keep(path: Path, settings: Settings, id: str) -> ZipReport:
+def _keep(path: Path, settings: Settings, id: str, user: str) -> ZipReport:
     report = check_zip(path, max_bytes=settings.dataset_max_bytes)
+    note_owner(settings.storage, id, user)
     locate(upload_uri(settings.storage, id)).upload(path)
     return report

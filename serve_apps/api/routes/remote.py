@@ -13,7 +13,8 @@ from serve_apps.api.context import ApiContext, Context
 from serve_apps.api.create import json_only
 from serve_apps.api.principal import Caller
 from serve_apps.api.schemas import ImportRequest, JobAnswer
-from thornback.errors import Conflict
+from serve_apps.api.seen import check_kind
+from thornback.errors import Conflict, Forbidden
 
 router = APIRouter(prefix=views.API_PREFIX, tags=["providers"])
 
@@ -40,6 +41,9 @@ async def import_training(
     context: Context, caller: Caller, response: Response, body: Annotated[ImportRequest, Body()]
 ) -> JobAnswer:
     """From here on it is a job like every other."""
+    check_kind(caller, "lora")
+    if caller.limits is not None and caller.limits.teams is not None:
+        raise Forbidden("a training that is taken over belongs to no team, and your API key is for teams only")
     await remote.check_sees_named(context, caller, body.provider_id)
     synced = await remote.sync(context, body.provider_id, provider=body.provider)
     if not synced.imported:

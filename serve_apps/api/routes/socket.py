@@ -19,10 +19,11 @@ from serve_apps.api.context import ApiContext, Context
 from serve_apps.api.flood import MAX_MESSAGE_BYTES, Allowance, holder
 from serve_apps.api.follow import Step, follow
 from serve_apps.api.hub import HubClosed, Subscription
+from serve_apps.api.lease import Lease
 from serve_apps.api.principal import CLOSE_POLICY, Caller, Principal
 from serve_apps.api.seen import check_sees
 from serve_apps.api.sse import MAX_EVENT_ID
-from thornback.errors import InvalidInput, JobNotFound, ThornbackError, Unavailable
+from thornback.errors import Forbidden, InvalidInput, JobNotFound, NotSignedIn, ThornbackError, Unavailable
 from thornback.jobs.events import EventKind
 
 SEND_S = 20.0  # a client that takes nothing for so long is gone
@@ -51,7 +52,7 @@ async def training_socket(websocket: WebSocket, context: Context, caller: Caller
         include, after = _options(websocket.query_params)
         job_id = await _known(context, caller, job_id)
         with await context.hub.join(job_id=job_id, after=after, user=holder(caller)) as stream:
-            await client.serve(context, job_id, stream, include)
+            await client.serve(context, job_id, stream, include, Lease(websocket, context, caller))
         await client.close(CLOSE_ENDED, "the job has ended")
     except HubClosed as error:
         await client.close(CLOSE_RESTART, error.message)
@@ -79,14 +80,17 @@ class _Client:
         self._sending = asyncio.Lock()  # two tasks send: what happens, and answers to the client's own messages
 
     async def serve(
-        self, context: ApiContext, job_id: str, stream: Subscription, include: frozenset[EventKind]
+        self, context: ApiContext, job_id: str, stream: Subscription, include: frozenset[EventKind], lease: Lease
     ) -> None:
-        """Tell the client everything until the job has ended. Raises WebSocketDisconnect when it leaves."""
+        """Tell the client everything until the job has ended. Raises WebSocketDisconnect when it leaves.
+
+        Raises what `Lease.renew` does once the client may look no more.
+        """
         await self._send(
             {"event": "connected", "job_id": job_id, "timestamp": _now(), "message": "Connected to training job"}
             | {"event_id": stream.position, "reset": stream.was_reset}
         )
-        telling = asyncio.create_task(self._tell(context, job_id, stream, include))
+        telling = asyncio.create_task(self._tell(context, job_id, stream, include, lease))
         answering = asyncio.create_task(self._answer())
         try:
             done, _ = await asyncio.wait({telling, answering}, return_when=asyncio.FIRST_COMPLETED)
@@ -116,11 +120,12 @@ class _Client:
                 return  # the connection went away at the same moment
 
     async def _tell(
-        self, context: ApiContext, job_id: str, stream: Subscription, include: frozenset[EventKind]
+        self, context: ApiContext, job_id: str, stream: Subscription, include: frozenset[EventKind], lease: Lease
     ) -> None:
         shown: dict[str, Any] = {}
         is_last_word = False  # the newest message was a status
         async for step in follow(context, job_id, stream):
+            await lease.renew()
             for event in step.events:
                 if event.kind in include:
                     await self._send(_MESSAGES[event.kind](event))
@@ -157,6 +162,8 @@ _CLOSE_CODES: tuple[tuple[type[ThornbackError], int], ...] = (
     (JobNotFound, CLOSE_NOT_FOUND),
     (InvalidInput, CLOSE_INVALID),
     (Unavailable, CLOSE_TRY_LATER),
+    (NotSignedIn, CLOSE_POLICY),
+    (Forbidden, CLOSE_POLICY),
 )
 _MESSAGES = {
     EventKind.METRICS: views.metrics_message,

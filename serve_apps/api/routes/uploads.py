@@ -19,7 +19,7 @@ from serve_apps.api.principal import Caller, Principal
 from serve_apps.api.problems import BodyTooLarge, UnsupportedMediaType
 from serve_apps.api.staging import KEEP_BYTES, Part, Staging, Upload
 from serve_apps.api.upload_schemas import UploadOut
-from thornback.artifacts.uploads import delete_upload, kind_of_upload
+from thornback.artifacts.uploads import delete_upload, kind_of_upload, note_owner
 from thornback.errors import Conflict, DataError, UploadGone
 from thornback.jobs.addresses import UPLOAD, uploads_of
 
@@ -205,6 +205,7 @@ def _judge(context: ApiContext, staging: Staging, upload: Upload) -> Upload:
         upload_check.foresee(path, upload.offset, upload.length, settings)
         if upload.offset < upload.length:
             return upload
+        note_owner(settings.storage, upload.id, upload.user)
         found = upload_check.keep(path, upload.id, settings)
     except DataError as error:
         return staging.end(upload, problem=error.message)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.fixtures.api import JOBS, ApiPlatform
+from serve_apps.api.views import event_message
+from tests.fixtures.api import JOBS, ApiPlatform, Reports
+from tests.unit.api.test_access import Guarded
+from tests.unit.api.test_datasets import _zip
+from thornback.access.roles import Role
 from thornback.artifacts.files import join, locate
 from thornback.artifacts.layout import uploads_uri
+from thornback.artifacts.uploads import delete_upload, owner_of_upload
 
 VIDEO, PICTURES = "0190a000-0000-7000-8000-00000000000a", "0190a000-0000-7000-8000-00000000000b"
 MISSING = "0190a000-0000-7000-8000-00000000000c"
@@ -87,3 +93,39 @@ async def test_buckets_that_nobody_named(api: ApiPlatform, body: dict[str, Any],
     assert found[0] == field
     assert "THORNBACK_FETCH_BUCKETS" in found[1]
     assert await refusal(api, body, fetch_buckets="sec*") is None
+
+
+async def test_uploads_of_others_are_not_there(api: ApiPlatform, tmp_path: Path) -> None:
+    guarded = Guarded(api)
+    for name, role in (("root", Role.ADMIN), ("ada", Role.TRAINER), ("bob", Role.TRAINER)):
+        await guarded.add(name, role)
+    content = _zip(tmp_path)
+    async with guarded.client("ada", **KEYS) as client:
+        sent = await client.post("/api/v1/datasets", content=content, headers={"content-type": "application/zip"})
+        body = lora(sent.json()["uri"])
+        mine = await client.post(JOBS, json=body)
+        assert mine.status_code == 201
+    async with guarded.client("bob", **KEYS) as client:
+        refused = await client.post(JOBS, json=body)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "config.dataset")
+        await api.record(Reports(mine.json()["id"]).succeeded())
+        assert (await client.post(f"{JOBS}/{mine.json()['id']}/retry", json={})).status_code == 201
+    async with guarded.client("root", **KEYS) as client:
+        assert (await client.post(JOBS, json=body)).status_code == 201
+    id = sent.json()["id"]
+    assert owner_of_upload(api.settings.storage, id) == "ada"
+    delete_upload(api.settings.storage, id)
+    assert owner_of_upload(api.settings.storage, id) is None
+
+
+async def test_keys_in_a_configuration_are_not_shown(api: ApiPlatform) -> None:
+    signed = "https://files.example/d.zip?X-Amz-Signature=0123456789abcdef&size=1"
+    async with api.client(**KEYS) as client:
+        job = (await client.post(JOBS, json=lora(signed))).json()
+        shown = (await client.get(f"{JOBS}/{job['id']}")).text
+        events = [event for event in api.reader.events(0) if event.kind.value == "created"]
+        told = event_message(events[0])
+    for text in (str(job), shown, str(told)):
+        assert "0123456789abcdef" not in text
+        assert "size=1" in text
+    assert api.reader.job(job["id"]).state.spec["config"]["dataset"] == signed
