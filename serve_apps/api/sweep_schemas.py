@@ -79,6 +79,7 @@ class SweepOut(Wire):
     scheduler: str
     at_once: int
     space: dict[str, dict[str, Any]] = Field(description="What is searched, by the dotted name of the trial's field.")
+    ended_by: str | None = Field(description="What ended the search before its last trial: a budget, or a person.")
     counts: TrialCounts
     budget: SweepBudget
     best: TrialOut | None

@@ -15,6 +15,8 @@ from serve_apps.api.sweep_schemas import (
     TrialOut,
 )
 from thornback.jobs.leaderboard import Trial
+from thornback.jobs.state import JobState
+from thornback.jobs.sweep import FACT_SWEEP
 from thornback.jobs.trials import unit_of
 from thornback.jobs.versions import ModelVersion
 from thornback.store.rows import MetricRow
@@ -82,6 +84,7 @@ def sweep(board: SweepBoard, page: Sequence[Trial], *, version: ModelVersion | N
         scheduler=config.scheduling.type,
         at_once=config.concurrency,
         space={name: domain.model_dump(mode="json") for name, domain in config.space.items()},
+        ended_by=_ended_by(job),
         counts=TrialCounts(**counts),
         budget=_budget(board),
         best=None if best is None else trial(best),
@@ -116,6 +119,12 @@ def table(board: SweepBoard, rows: Iterable[Trial]) -> tuple[list[str], list[Map
         shown = trial(row).model_dump(mode="json")
         lines.append({**{name: row.parameters.get(name) for name in names}, **{name: shown[name] for name in COLUMNS}})
     return [*COLUMNS[:4], *names, *COLUMNS[4:]], lines
+
+
+def _ended_by(job: JobState) -> str | None:
+    told = job.fact(FACT_SWEEP)
+    why = told.get("ended_by") if isinstance(told, Mapping) else None
+    return why if isinstance(why, str) else None
 
 
 def _version(found: ModelVersion) -> SweepVersion:

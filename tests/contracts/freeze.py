@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal, cast, get_args, get_origin
 
 FOLDER = Path(__file__).with_name("frozen")
@@ -21,9 +22,9 @@ def openapi() -> str:
     from serve_apps.api.app import create_app
     from thornback.settings import Settings
 
-    nothing = cast(Any, None)
+    nothing, nobody = cast(Any, None), cast(Any, SimpleNamespace(feeds=()))
     app = create_app(
-        settings=Settings.model_construct(**_defaults()), reader=nothing, recorder=nothing, dispatcher_health=nothing
+        settings=Settings.model_construct(**_defaults()), reader=nothing, recorder=nobody, dispatcher_health=nothing
     )
     return json.dumps(app.openapi(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 

@@ -41,7 +41,7 @@ def headline(sweep: Sweep) -> Text:
     line = Text(f"{sweep.job_name}  ")
     line.append(sweep.status.value, style=STYLE[sweep.status])
     line.append(f"  {', '.join(parts)}")
-    for words in (sweep.stage if not sweep.status.is_final else None, sweep.error_message):
+    for words in (sweep.stage if not sweep.status.is_final else None, sweep.error_message, sweep.ended_by):
         if words:
             line.append(f"\n{words}")
     return line

@@ -71,6 +71,7 @@ class Sweep(_Answer):
     status: JobStatus
     stage: str | None = None
     error_message: str | None = None
+    ended_by: str | None = None  # what ended the search before its last trial
     metric: str
     mode: Literal["min", "max"]
     unit: str

@@ -20,6 +20,7 @@ from thornback.errors import Conflict
 from thornback.jobs.events import EventFactory
 from thornback.jobs.leaderboard import leaderboard
 from thornback.jobs.state import JobState
+from thornback.jobs.sweep import FACT_SWEEP
 from thornback.models.best import publish_best
 from thornback.store.sweeps import read_sweep
 
@@ -36,6 +37,8 @@ async def a_sweep(api: ApiPlatform) -> tuple[JobState, list[JobState]]:
         await tried(api, sweep, 3, 0.8, ends="failed"),
         await tried(api, sweep, 4),
     ]
+    told = {FACT_SWEEP: {"ended_by": "the sweep's 2 hours are over"}}
+    await api.record(EventFactory(sweep.id).described(FIRST, told, seq=1, at=datetime.now(UTC)))
     return sweep, trials
 
 
@@ -65,6 +68,7 @@ async def test_the_leaderboard_says_what_was_tried_and_why_it_ended(api: ApiPlat
     assert (second["value"], second["best_at"], second["last"], second["reached"]) == (0.5, 2, 0.6, 3)
     assert (third["state"], third["why"]) == ("failed", "out of memory")
     assert (last["state"], last["value"], last["seconds"]) == ("waiting", None, None)
+    assert body["ended_by"] == "the sweep's 2 hours are over"
     assert last["parameters"] == {RATE: 0.004, "config.lr_scheduler": "cosine"}
     assert [row["job_id"] for row in sorted(body["trials"], key=lambda row: row["number"])] == [
         job.id for job in trials

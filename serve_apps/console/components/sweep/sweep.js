@@ -84,6 +84,7 @@ function Figures({ sweep, path, onPublished }) {
       ${(budget.usd !== null || spent > 0) && html`<div><dt>${words.figures.spent}</dt>
         <dd class="num">${budget.usd === null ? dollars(spent) : words.ofMoney(dollars(spent), dollars(budget.usd))}</dd></div>`}
     </dl>
+    ${sweep.ended_by && html`<p class="sweep-ended">${sweep.ended_by}</p>`}
     ${version
       ? html`<a class="button" href=${`${modelHref(version.model)}?v=${version.version}`}>${words.version(version.model, version.version)}</a>`
       : counts.completed > 0 && html`<${Publish} path=${path} onPublished=${onPublished} />`}
