@@ -402,6 +402,20 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: Annotated[
         str | None, Field(description="Runs are also written to this MLflow; empty: to none.")
     ] = None
+    otlp_endpoint: Annotated[
+        str | None,
+        Field(description="Traces go there by OTLP over HTTP, e.g. http://127.0.0.1:4318; empty: nowhere."),
+    ] = None
+    traceparent: Annotated[
+        str | None, Field(description="The trace that a job's driver belongs to; set by the platform, not by people.")
+    ] = None
+    log_format: Annotated[
+        Literal["auto", "json", "text"],
+        Field(
+            description="json: each line of our processes, drivers and workers is a JSON object with job_id, attempt and "
+            "trace_id; auto: our own are, except on a terminal, and jobs print as they like."
+        ),
+    ] = "auto"
     log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR.")] = "INFO"
 
     @classmethod

@@ -51,6 +51,7 @@ from serve_apps.api.routes import (
     webhooks_out,
     wishes,
 )
+from serve_apps.api.traced import TraceRequests
 from serve_apps.api.tracking import Trackers, no_trackers
 from thornback.metrics.port import Recorder
 from thornback.settings import Settings
@@ -148,6 +149,7 @@ def _bare_app(context: ApiContext) -> FastAPI:
     )
     app.state.context = context
     app.add_middleware(Guard, settings=context.settings)
+    app.add_middleware(TraceRequests)
     if are_counted(context.settings):
         app.add_middleware(RateGate, rates=Rates(context.settings))
     if context.settings.allowed_origins:

@@ -79,7 +79,7 @@ class Api:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Made in the replica, where the actors and the database can be reached."""
-        settings = _prepare(self._overrides)
+        settings = _prepare(self._overrides, "api")
         app = create_app(
             settings=settings,
             reader=StoreReader(engine_of(settings)),
@@ -103,7 +103,7 @@ class Live:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Made in the replica, where the actors and the database can be reached."""
-        settings = _prepare(self._overrides)
+        settings = _prepare(self._overrides, "live")
         app = create_live_app(
             settings=settings,
             reader=StoreReader(engine_of(settings)),
@@ -128,9 +128,9 @@ def _application(replica: type, args: Arguments) -> Application:
     return deployment(replica).bind({"rate_replicas": args.num_replicas, **args.settings})
 
 
-def _prepare(overrides: Mapping[str, Any]) -> Settings:
+def _prepare(overrides: Mapping[str, Any], component: str) -> Settings:
     settings = load_settings(**overrides)
-    begin(settings, "api")
+    begin(settings, component)
     require_file_node(settings)
     return settings
 

@@ -72,7 +72,7 @@ def run_job(make: MakeDriver, job_id: str, *, attempt: int) -> int:
     )
     if isinstance(driver, RunDriver):
         driver.runs_lost = state.runs_lost
-    about = {"thornback.job_id": job_id, "thornback.attempt": attempt}
+    about: traces.About = {"thornback.job_id": job_id, "thornback.attempt": attempt}
     with traces.span("run", parent=settings.traceparent, about=about):
         code = driver.main()
     traces.close()

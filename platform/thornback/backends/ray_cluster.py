@@ -27,6 +27,7 @@ from thornback.errors import BackendError, Unavailable
 from thornback.jobs.state import JobState
 from thornback.secret_settings import private_variables
 from thornback.settings import Settings
+from thornback.telemetry import traces
 
 T = TypeVar("T")
 
@@ -37,6 +38,9 @@ ENTRYPOINTS: Mapping[str, str] = {
     "sweep": "train_jobs.sweep",
     "video_lora": "train_jobs.video_lora",
 }
+
+# How a driver and its workers know which trace they belong to.
+TRACEPARENT = "THORNBACK_TRACEPARENT"
 
 # Ray's HTTP calls answer in milliseconds; a submission waits for the head's job agent.
 HTTP_TIMEOUT_S = 15.0
@@ -98,6 +102,10 @@ class RayClusterBackend(Backend):
             "namespace": self._namespace,
         }
 
+        environment = dict(self._environment)
+        if (here := traces.here()) is not None:
+            environment[TRACEPARENT] = here
+
         def submit(client: _Client) -> None:
             # On a machine with several clusters Ray would send the driver to the newest of them.
             # `exec`: the exit code that Ray sees is the driver's own, signals included.
@@ -107,7 +115,7 @@ class RayClusterBackend(Backend):
                     entrypoint=entrypoint,
                     submission_id=name,
                     metadata=metadata,
-                    runtime_env={"env_vars": self._environment},
+                    runtime_env={"env_vars": environment},
                 )
             except RuntimeError:
                 # Ray answers 500 to an id that it knows, with no code of its own for it.

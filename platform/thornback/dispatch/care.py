@@ -26,6 +26,7 @@ from thornback.jobs.versions import ModelVersion
 from thornback.log import get_logger
 from thornback.metrics.port import Recorder
 from thornback.settings import Settings
+from thornback.telemetry import traces
 
 log = get_logger("dispatcher")
 
@@ -123,7 +124,9 @@ class Care:
     async def submit(self, job: JobState, attempt: int, backend: Backend) -> None:
         """Hand an attempt to its backend. `scheduled` is committed already."""
         try:
-            await backend.start(job, attempt)
+            about: traces.About = {"thornback.job_id": job.id, "thornback.attempt": attempt, "backend": backend.name}
+            with traces.span("launch", parent=job.traceparent, about=about):
+                await backend.start(job, attempt)
         except BackendError as error:
             # The backend refused; one that is away raises something else and is asked again.
             await self._again_or_failed(job, attempt, Diagnosis(FailureReason.SUBMIT_FAILED, error.message))

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from thornback.backends.port import Survey
 from thornback.jobs.state import JobState
-from thornback.telemetry import catalogue
+from thornback.telemetry import catalogue, traces
 
 _OWN = "ray"  # the backend whose machines are ours
 
@@ -26,6 +26,8 @@ def measure_launch(job: JobState, *, attempt: int, at: datetime) -> None:
     if attempt == 1 and job.created_at is not None:
         waited_s = (at - job.created_at).total_seconds()
         catalogue.QUEUE_WAIT.observe(waited_s, kind=job.kind, backend=job.runner)
+        about = {"thornback.job_id": job.id, "backend": job.runner}
+        traces.past("queue", parent=job.traceparent, start=job.created_at, end=at, about=about)
 
 
 def measure_look(surveys: Mapping[str, Survey], *, took_s: float, paused: bool, now: datetime) -> None:

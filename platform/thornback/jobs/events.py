@@ -21,7 +21,7 @@ from thornback.masking import mask_shapes
 class EventKind(StrEnum):
     """What happened. The comment names what `data` holds."""
 
-    CREATED = "created"  # spec, user, team, retry_of, resume_from, parent_id
+    CREATED = "created"  # spec, user, team, retry_of, resume_from, parent_id; traceparent where it is traced
     PENDING = "pending"  # attempt, reason, position
     SCHEDULED = "scheduled"  # attempt, submission_id
     STARTED = "started"  # attempt, restart
@@ -99,8 +99,10 @@ class EventFactory:
         retry_of: str | None = None,
         resume_from: str | None = None,
         parent_id: str | None = None,
+        traceparent: str | None = None,
     ) -> JobEvent:
         """`spec` is the validated specification with its defaults filled in."""
+        traced = {} if traceparent is None else {"traceparent": traceparent}
         return self._event(
             "api",
             "created",
@@ -112,6 +114,7 @@ class EventFactory:
             retry_of=retry_of,
             resume_from=resume_from,
             parent_id=parent_id,
+            **traced,
         )
 
     def cancel_requested(self, *, user: str, at: datetime, delete: bool = False) -> JobEvent:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from thornback.jobs.events import EventKind
 from thornback.jobs.state import JobState
 from thornback.metrics.port import StreamEvent
-from thornback.telemetry import catalogue
+from thornback.telemetry import catalogue, traces
 
 _FIRST_RUN = (1, 0)
 
@@ -27,6 +28,8 @@ def measure(events: Sequence[StreamEvent], jobs: Mapping[str, JobState]) -> None
             _ended(event, jobs.get(event.job_id))
         elif event.kind is EventKind.STARTED:
             _started(event, jobs.get(event.job_id))
+        elif event.kind is EventKind.ITEM and event.data.get("via") == "webhook":
+            _heard(event, jobs.get(event.job_id))
 
 
 def _ended(event: StreamEvent, job: JobState | None) -> None:
@@ -42,3 +45,14 @@ def _started(event: StreamEvent, job: JobState | None) -> None:
     if is_first and job is not None and job.created_at is not None:
         waited_s = (event.at - job.created_at).total_seconds()
         catalogue.START.observe(waited_s, kind=job.kind, backend=job.backend)
+
+
+def _heard(event: StreamEvent, job: JobState | None) -> None:
+    """A webhook of a provider, from its arrival to its commit, in the trace of its job."""
+    if job is None or job.traceparent is None or not traces.is_on():
+        return
+    now = datetime.now(UTC)
+    at = event.data.get("heard_at")
+    heard = datetime.fromisoformat(at) if isinstance(at, str) else now
+    about = {"provider": str(event.data.get("provider")), "status": str(event.data.get("status"))}
+    traces.past("webhook", parent=job.traceparent, start=heard, end=now, about=about)

@@ -85,6 +85,7 @@ class NewJob(ByName):
     parent_id: str | None = None  # the job that this one is a part of
     idempotency_key: str | None = None
     request_hash: str | None = None  # of the body; compared when the key comes again
+    traceparent: str | None = None  # of the request, where it is traced
     runs_already: bool = False  # at a provider, taken over: nothing is set aside for it, and no quota refuses it
 
 

@@ -25,6 +25,7 @@ from thornback.metrics.outbox import Outbox
 from thornback.metrics.plain import plain
 from thornback.metrics.port import Ack, Speaker
 from thornback.metrics.shipper import Send, Shipper
+from thornback.telemetry.stages import StageSpans
 
 # A process that reports rarely still hears of a cancel within so many seconds. Ranks above 0 only print,
 # and stop when rank 0 does, so they ask less often.
@@ -187,8 +188,11 @@ class NullReporter:
 class ActorReporter:
     """Delivers to a recorder, in order, until acknowledged."""
 
-    def __init__(self, job_id: str, *, attempt: Attempt, rank: int, send: Send) -> None:
-        """`send` delivers in the name of this job and attempt; `rank` -1 is the driver."""
+    def __init__(
+        self, job_id: str, *, attempt: Attempt, rank: int, send: Send, stages: StageSpans | None = None
+    ) -> None:
+        """`send` delivers in the name of this job and attempt; `rank` -1 is the driver; `stages` is told of them."""
+        self._stages = stages or StageSpans(None)
         self.job_id = job_id
         self.rank = rank
         # Two processes, or a process that was restarted, must not give two reports the same key.
@@ -247,6 +251,7 @@ class ActorReporter:
         """See Reporter."""
         # The driver and rank 0 both name stages; milliseconds order them without any talk between the two.
         index = time.time_ns() // 1_000_000
+        self._stages.enter(name)
         self._tell(self._factory.stage, attempt=self.attempt, index=index, name=name)
 
     def describe(self, **facts: Any) -> None:
@@ -303,6 +308,7 @@ class ActorReporter:
         """See Reporter."""
         self._check_process()
         self._closed = True
+        self._stages.close()
         done = self._shipper.close(timeout_s)
         if done:
             exits.forget(self)
@@ -350,9 +356,10 @@ def open_reporter(job_id: str | None, *, attempt: Attempt, rank: int, namespace:
         return NullReporter(attempt)
     # Here and not above, so that a job file which runs alone needs no Ray.
     from thornback.metrics.sender import ActorSender
-    from thornback.telemetry.exporter import export_to_ray
+    from thornback.telemetry.process import begin_run
 
-    export_to_ray()  # whoever reports also measures
+    parent = begin_run(job_id, attempt=attempt.number, rank=rank)  # whoever reports also measures
     speaker = Speaker(job_id=job_id, attempt=attempt, is_worker=rank >= 0)
     send = ActorSender(speaker, namespace=namespace)
-    return ActorReporter(job_id, attempt=attempt, rank=rank, send=send)
+    stages = StageSpans(parent, {"thornback.job_id": job_id, "thornback.rank": rank})
+    return ActorReporter(job_id, attempt=attempt, rank=rank, send=send, stages=stages)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from thornback.errors import AnswerLost, OrderUnknown, ProviderRefused, ProviderUnavailable, ThornbackError
-from thornback.telemetry import catalogue
+from thornback.telemetry import catalogue, traces
 
 _OUTCOMES: tuple[tuple[type[ThornbackError], str], ...] = (
     (AnswerLost, "lost"),
@@ -28,7 +28,8 @@ def measured(provider: str, call: str) -> Iterator[None]:
     began = time.perf_counter()
     outcome = "error"
     try:
-        yield
+        with traces.span(f"{provider} {call}", about={"peer.service": provider}):
+            yield
         outcome = "ok"
     except ThornbackError as error:
         outcome = outcome_of(error)

@@ -25,6 +25,7 @@ from thornback.remote.imports import import_of
 from thornback.remote.interpret import Via
 from thornback.remote.orders import Orders
 from thornback.remote.training import Training
+from thornback.telemetry import traces
 
 log = get_logger("tracker")
 
@@ -220,7 +221,8 @@ class Tracker:
         while not book.is_over:
             try:
                 followed.run = await self._open_run(book)
-                await followed.run.run()
+                with traces.within(book.job.traceparent):
+                    await followed.run.run()
                 break
             except Exception as raised:  # one job that breaks us must not take the others with it
                 error = _first_of(raised)

@@ -172,6 +172,7 @@ def _creation(new: NewJob | None) -> list[JobEvent]:
             retry_of=new.retry_of,
             resume_from=new.resume_from,
             parent_id=new.parent_id,
+            traceparent=new.traceparent,
         )
     ]
 

@@ -173,6 +173,7 @@ class StoreWriter:
             retry_of=new.retry_of,
             resume_from=new.resume_from,
             parent_id=new.parent_id,
+            traceparent=new.traceparent,
         )
         admitted = admit(event)
         if admitted is None:
