@@ -11,7 +11,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from tests.faults.world import HEAD_CPUS, KINDS, SECOND_CPUS, World, running_wor
 from tests.fixtures.postgres import running_postgres
 
 SPREAD_S = 1.0  # between two submissions, so that kills meet jobs of all ages
-REST_S = 600.0  # after the last kill everything has come to its end
+STALLED_S = 600.0  # where for so long no job has ended, none will
 FREE_S = 60.0
 
 
@@ -51,11 +51,12 @@ async def storm(world: World, jobs: Sequence[Planned], listener: Listener, choic
         async with asyncio.TaskGroup() as group:
             raging = group.create_task(killer.run())
             await _live(users, jobs)
-            await _until_late(world, users)
+            # the last ones end in peace
+            await _until(lambda: _open(world), most=len(users.acknowledged) // 10, what="jobs are open")
             killer.over.set()
             await raging
-        await _at_rest(world, users)
-        await _all_told(world, listener)
+        await _until(lambda: _open(world), most=0, what="jobs are open")
+        await _until(lambda: _untold(world, listener), most=0, what="messages are on their way")
     verdict = check(
         users.acknowledged,
         reader=world.reader,
@@ -82,34 +83,25 @@ async def _live(users: Users, jobs: Sequence[Planned]) -> None:
             await asyncio.sleep(SPREAD_S)
 
 
-def _open(world: World, users: Users) -> list[str]:
+def _untold(world: World, listener: Listener) -> list[str]:
+    return sorted(to_be_told(world.reader) - listener.taken.keys())
+
+
+def _open(world: World) -> list[str]:
     """Jobs that have not come to their end, deletion included."""
     return [f"{job.job_name} {job.status} {job.attempt} {job.reason}" for job in world.reader.active()]
 
 
-async def _until_late(world: World, users: Users) -> None:
-    """Until a tenth is left: the last ones end in peace."""
-    deadline = time.monotonic() + REST_S
-    while (left := len(_open(world, users))) > len(users.acknowledged) // 10 and time.monotonic() < deadline:
-        print(f"  {left} jobs are open", flush=True)
-        await asyncio.sleep(3.0)
-
-
-async def _at_rest(world: World, users: Users) -> None:
-    deadline = time.monotonic() + REST_S
-    while left := _open(world, users):
-        if time.monotonic() > deadline:
-            print("still open:", *left, sep="\n  ", flush=True)
+async def _until(left: Callable[[], Sequence[str]], *, most: int, what: str) -> None:
+    """Until no more than `most` are left, or for so long nothing has changed that nothing will."""
+    fewest, since = None, time.monotonic()
+    while len(there := left()) > most:
+        if fewest is None or len(there) < fewest:
+            fewest, since = len(there), time.monotonic()
+        elif time.monotonic() > since + STALLED_S:
+            print(f"{len(there)} {what}:", *there, sep="\n  ", flush=True)
             return
-        await asyncio.sleep(1.0)
-
-
-async def _all_told(world: World, listener: Listener) -> None:
-    deadline = time.monotonic() + REST_S
-    while left := len(to_be_told(world.reader) - listener.taken.keys()):
-        if time.monotonic() > deadline:
-            return
-        print(f"  {left} messages are on their way", flush=True)
+        print(f"  {len(there)} {what}", flush=True)
         await asyncio.sleep(3.0)
 
 

@@ -37,7 +37,6 @@ from thornback.store.read import StoreReader
 ENTRYPOINTS = {"convnext": "tests.faults.entry"}
 HEAD_CPUS, SECOND_CPUS = 3, 2
 REPLICAS = 2
-_STARTS = 5
 _DASHBOARD = ray_constants.PROCESS_TYPE_DASHBOARD
 _RAYLET = ray_constants.PROCESS_TYPE_RAYLET
 
@@ -94,18 +93,8 @@ class World:
         shutil.copytree(Path(self.cluster.head_node.get_logs_dir_path()), folder, dirs_exist_ok=True, symlinks=True)
 
     def add_node(self) -> None:
-        """The second machine of the cluster. Ray gives a node 30 s to start, which on a busy machine is not enough."""
-        for starts_left in reversed(range(_STARTS)):
-            before = {child.pid for child in psutil.Process().children()}
-            try:
-                self.second = self.cluster.add_node(num_cpus=SECOND_CPUS, object_store_memory=OBJECT_STORE_BYTES)
-                break
-            except Exception:  # Ray raises no other
-                for child in psutil.Process().children():
-                    if child.pid not in before:
-                        child.kill()  # or it would join when it is ready
-                if not starts_left:
-                    raise
+        """The second machine of the cluster."""
+        self.second = self.cluster.add_node(num_cpus=SECOND_CPUS, object_store_memory=OBJECT_STORE_BYTES)
 
     def replace_node(self) -> None:
         """What is left of a second machine whose raylet died goes, and another comes."""
