@@ -1,13 +1,17 @@
-"""The checks of installed packages and of the GPUs that torch sees."""
+"""The checks of installed packages, of where the code comes from, and of the GPUs that torch sees."""
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
+from urllib.parse import urlsplit
 
 from thornback.node.checks import Check, error, ok, warning
+from thornback.settings import Settings
 
 # https://pytorch.org/audio: since 2.9 torchaudio stands on torch's stable ABI and works with later torches.
 _TORCHAUDIO_STABLE = (2, 9)
@@ -43,6 +47,29 @@ def check_versions() -> list[Check]:
     if "ray" in found:
         checks.append(ok("ray", found["ray"]))
     return checks
+
+
+def check_code(settings: Settings, env: Mapping[str, str]) -> list[Check]:
+    """How jobs get our code: it is installed on every node; none of it is sent with a job."""
+    installed = metadata.distribution("thornback")
+    checks = [code(installed.version, installed.read_text("direct_url.json"), in_cluster=bool(settings.ray_address))]
+    hook = env.get("RAY_RUNTIME_ENV_HOOK")
+    if hook and settings.ray_address:
+        found = f"RAY_RUNTIME_ENV_HOOK is {hook}: it may add an upload of code to every job"
+        checks.append(warning("code", found, "unset it; what jobs need belongs in the wheel or the image"))
+    return checks
+
+
+def code(version: str, direct_url: str | None, *, in_cluster: bool) -> Check:
+    """By what pip wrote down of where the package came from (PEP 610); None: from an index. Pure."""
+    origin = json.loads(direct_url) if direct_url else {}
+    if not origin.get("dir_info", {}).get("editable"):
+        return ok("code", f"the installed wheel, version {version}; nothing is sent with a job")
+    found = f"the checkout {urlsplit(origin['url']).path}, version {version}"
+    if not in_cluster:
+        return ok("code", f"{found}; nothing is sent with a job")
+    mend = "install a wheel (make wheel) or run the image (cluster/Dockerfile), the same on every node"
+    return warning("code", f"{found}: other nodes may have another state of it, or none", mend)
 
 
 def torch_family(torch: str, torchvision: str, torchaudio: str) -> Check:

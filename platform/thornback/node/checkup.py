@@ -11,7 +11,7 @@ from thornback.net.rules import AddressRules
 from thornback.net.s3 import has_key
 from thornback.node.checks import Check, check_disk, check_limits, check_memory, check_ports, error, ok, warning
 from thornback.node.checks_ray import check_ray
-from thornback.node.checks_software import check_gpu, check_versions
+from thornback.node.checks_software import check_code, check_gpu, check_versions
 from thornback.settings import Settings
 
 
@@ -21,6 +21,7 @@ def run_checks(settings: Settings, *, environ: Mapping[str, str] | None = None) 
     checks: list[Check] = []
     groups: tuple[tuple[str, Callable[[], list[Check]]], ...] = (
         ("versions", check_versions),
+        ("code", lambda: check_code(settings, env)),
         ("gpu", check_gpu),
         ("ports", lambda: check_ports(settings)),
         ("disk", lambda: check_disk(settings)),

@@ -27,6 +27,8 @@ _DEFAULTS: Mapping[str, str] = {
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",
     # On a busy machine a proxy needs longer than Ray's own 5 s to start, and is killed for it three times over.
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
+    # Started by `uv run`, Ray would upload the folder that it was started in for every job.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     # Ray's coming default: leave CUDA_VISIBLE_DEVICES alone for tasks without GPUs.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }

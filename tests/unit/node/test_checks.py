@@ -42,6 +42,38 @@ def test_torch_family(torch: str, vision: str, audio: str, level: Level) -> None
     assert (check.mend is None) == (level is Level.OK)
 
 
+EDITABLE = '{"dir_info": {"editable": true}, "url": "file:///home/ada/thornback"}'
+WHEEL = '{"archive_info": {}, "url": "file:///dist/thornback-0.1.0-py3-none-any.whl"}'
+
+
+@pytest.mark.parametrize(
+    ("direct_url", "in_cluster", "level", "found"),
+    [
+        (None, True, Level.OK, "the installed wheel, version 0.1.0; nothing is sent with a job"),
+        (WHEEL, True, Level.OK, "the installed wheel, version 0.1.0; nothing is sent with a job"),
+        (EDITABLE, False, Level.OK, "the checkout /home/ada/thornback, version 0.1.0; nothing is sent with a job"),
+        (
+            EDITABLE,
+            True,
+            Level.WARNING,
+            "the checkout /home/ada/thornback, version 0.1.0: other nodes may have another",
+        ),
+    ],
+)
+def test_where_the_code_comes_from(direct_url: str | None, in_cluster: bool, level: Level, found: str) -> None:
+    check = checks_software.code("0.1.0", direct_url, in_cluster=in_cluster)
+    assert check.level is level
+    assert check.found.startswith(found)
+    assert (check.mend is None) == (level is Level.OK)
+
+
+def test_a_hook_that_may_upload_code_is_told(tmp_path: Path) -> None:
+    env = {"RAY_RUNTIME_ENV_HOOK": "company.hooks.env"}
+    [_, hook] = checks_software.check_code(Settings(home=tmp_path, ray_address="auto"), env)
+    assert (hook.level, "company.hooks.env" in hook.found) == (Level.WARNING, True)
+    assert len(checks_software.check_code(Settings(home=tmp_path), env)) == 1
+
+
 def test_gpus_as_torch_sees_them() -> None:
     [check] = checks_software.gpus(["13.0|True|1", f"NVIDIA H200|{139 * GIB}|9|0"], has_driver=True)
     assert check.level is Level.OK
