@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import median
 
 from serve_apps.api.provider_schemas import EstimateOut
+from thornback.errors import InvalidInput
 from thornback.jobs.lora import RemoteLoraConfig
 from thornback.jobs.pace import Expected, PastRun, expected
-from thornback.jobs.spec import ConvNextSpec, ImageSetSpec, JobSpec, LoraSpec, RemoteLoraSpec
+from thornback.jobs.spec import ConvNextSpec, ImageSetSpec, JobSpec, LoraSpec, RemoteLoraSpec, SweepSpec
+from thornback.jobs.sweep import SweepConfig
 from thornback.providers.catalogue import Catalogue
 from thornback.providers.entry import ImageModel, Trainer
 from thornback.store.read import StoreReader
@@ -20,6 +23,13 @@ _MADE = "https://dataset.invalid/images.zip"
 
 def estimate(spec: JobSpec, catalogue: Catalogue, store: StoreReader) -> EstimateOut:
     """The estimate of a job. Raises InvalidInput where the catalogue has no such trainer or model."""
+    if isinstance(spec, SweepSpec):
+        trial = next(spec.examples(), None)
+        if trial is None:
+            raise InvalidInput.field(
+                "config.space", "its values go together by chance only, so that no trial can be priced"
+            )
+        return _sweep(spec.config, estimate(trial, catalogue, store))
     if isinstance(spec, RemoteLoraSpec):
         return _training(spec.config, catalogue.trainer(spec.backend, spec.config.trainer), store)
     if isinstance(spec, ImageSetSpec):
@@ -60,6 +70,21 @@ def _pipeline(training: EstimateOut, history: Sequence[PastRun]) -> EstimateOut:
         )
     basis = "the training alone; nobody can say what the video takes before it was looked at"
     return training.model_copy(update={"seconds_basis": basis})
+
+
+def _sweep(config: SweepConfig, trial: EstimateOut) -> EstimateOut:
+    """As many trials as are planned, so many at a time, none of them ended early; no more than the budget has."""
+    count, at_once, budget = config.planned_trials, config.concurrency, config.budget
+    cost = None if trial.cost_usd is None else trial.cost_usd * count
+    seconds = None if trial.seconds is None else trial.seconds * math.ceil(count / at_once)
+    return trial.model_copy(
+        update={
+            "cost_usd": cost if cost is None or budget.usd is None else min(cost, budget.usd),
+            "cost_basis": f"{count} trials, each: {trial.cost_basis}",
+            "seconds": seconds if seconds is None or budget.hours is None else min(seconds, budget.hours * 3600),
+            "seconds_basis": f"{count} trials, {at_once} at a time, none ended early; each: {trial.seconds_basis}",
+        }
+    )
 
 
 def _training(config: RemoteLoraConfig, trainer: Trainer, store: StoreReader) -> EstimateOut:

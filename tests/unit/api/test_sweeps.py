@@ -208,3 +208,23 @@ async def test_a_wrong_sweep_is_refused_with_its_field(api: ApiPlatform) -> None
         answer = await client.post("/api/v1/training/jobs", json=wrong)
     assert answer.status_code == 422
     assert "did you mean config.learning_rate" in answer.json()["detail"]
+
+
+async def test_what_a_sweep_would_cost_is_what_its_trials_do(api: ApiPlatform) -> None:
+    config = {"trainer": "flux-lora-fast", "dataset": "https://x.example/d.zip", "trigger_word": "fox", "steps": 300}
+    space = {"config.learning_rate": {"type": "loguniform", "low": 1e-5, "high": 1e-3}}
+    trial = {"kind": "lora", "config": config}
+    bounded = {"trial": trial, "space": space, "at_once": 3, "budget": {"trials": 8, "usd": 2.0, "hours": 0.01}}
+    body = {"job_name": "foxes", "kind": "sweep", "backend": "fal", "config": {"trial": trial, "space": space}}
+    async with api.client() as client:
+        one = (
+            await client.post("/api/v1/training/estimate", json={**trial, "backend": "fal", "job_name": "fox"})
+        ).json()
+        ten = (await client.post("/api/v1/training/estimate", json=body)).json()
+        eight = (await client.post("/api/v1/training/estimate", json={**body, "config": bounded})).json()
+        own = (await client.post("/api/v1/training/estimate", json=sweep_body())).json()
+    assert ten["cost_usd"] == pytest.approx(10 * one["cost_usd"])
+    assert ten["seconds"] == pytest.approx(3 * one["seconds"])  # 10 trials, 4 at a time
+    assert ten["seconds_basis"].startswith("10 trials, 4 at a time, none ended early; each: 300 steps")
+    assert (eight["cost_usd"], eight["seconds"]) == (2.0, 36.0)
+    assert (own["cost_usd"], own["seconds"]) == (None, None)

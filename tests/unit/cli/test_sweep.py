@@ -18,6 +18,7 @@ from thornback.client import Client
 from thornback.jobs.state import JobState
 
 Run = Callable[..., Result]
+EXAMPLE = Path(__file__).parents[3] / "train_jobs" / "sweep" / "example.yaml"
 
 
 @pytest.fixture
@@ -47,6 +48,14 @@ def test_start_reads_a_file_and_makes_its_paths_absolute(
         job = client.get(json.loads(made.stdout)["id"])
     assert (job.kind, job.job_name) == ("sweep", "rates")
     assert (job.config["budget"]["trials"], job.config["trial"]["config"]["data"]) == (3, str(tmp_path / "birds"))
+
+
+def test_the_example_is_a_sweep(live: LiveApi, run_cli: Run) -> None:
+    made = run_cli("sweep", "start", str(EXAMPLE), "--json")
+    assert made.exit_code == 0, made.output
+    with Client(live.url) as client:
+        job = client.get(json.loads(made.stdout)["id"])
+    assert (job.kind, job.job_name, job.config["budget"]["trials"]) == ("sweep", "Classifier search", 12)
 
 
 def test_what_is_wrong_in_the_file_is_named(live: LiveApi, run_cli: Run, tmp_path: Path) -> None:
