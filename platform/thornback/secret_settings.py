@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,23 @@ class SecretFiles(PydanticBaseSettingsSource):
         """See pydantic-settings."""
         found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: value for name, value in found.items() if value is not None}
+
+
+def kept_secret(path: Path, *, make: Callable[[], bytes]) -> bytes:
+    """Read a secret of our own (mode 0600), or make it; of several who make it at once, one wins and all get its."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(make())
+        with contextlib.suppress(FileExistsError):
+            os.link(made, path)
+        return path.read_bytes()
+    finally:
+        Path(made).unlink(missing_ok=True)
 
 
 def _variable(settings: type[BaseSettings], name: str) -> str:

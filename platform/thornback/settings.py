@@ -100,6 +100,14 @@ class Settings(BaseSettings):
             "and kept in home.",
         ),
     ] = ""
+    encryption_keys: Annotated[
+        str,
+        Field(
+            repr=False,
+            description="Encrypts the secrets of webhooks out, the same on all machines: 32 bytes in URL-safe base64, or "
+            "several with commas, the newest first, while one is replaced; empty: made once and kept in home.",
+        ),
+    ] = ""
     access: Annotated[
         Literal["auto", "on", "off"],
         Field(

@@ -17,6 +17,7 @@ from serve_apps.api.log_index import LogIndexes
 from serve_apps.api.openid import OpenId
 from serve_apps.api.storage_usage import StorageUsage
 from serve_apps.api.tracking import Trackers, Tracking, no_trackers
+from thornback.access.sealing import Sealer
 from thornback.access.throttle import Throttle
 from thornback.artifacts.links import Links, signing_secret
 from thornback.artifacts.usage import measure
@@ -96,6 +97,11 @@ class ApiContext:
     def webhooks(self) -> WebhookReader:
         """Webhooks out and what they were told."""
         return WebhookReader(self.reader.engine)
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        """Encrypts the secrets of webhooks out."""
+        return Sealer(self.settings)
 
     @cached_property
     def openid(self) -> OpenId:

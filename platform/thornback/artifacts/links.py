@@ -8,12 +8,9 @@ secrets and may run on another machine.
 
 from __future__ import annotations
 
-import contextlib
 import hmac
-import os
 import posixpath
 import secrets
-import tempfile
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -23,6 +20,7 @@ from urllib.parse import quote, urlencode
 from thornback.artifacts.files import Location, join, locate, without_secrets
 from thornback.artifacts.s3 import LONGEST_LINK_S, S3Location
 from thornback.errors import InvalidInput, LinkExpired, LinkRefused, NotFound
+from thornback.secret_settings import kept_secret
 from thornback.settings import Settings
 
 FILES_PATH = "/api/v1/files"
@@ -113,21 +111,8 @@ class Links:
 def signing_secret(settings: Settings) -> bytes:
     """What links and tickets are signed with."""
     given = settings.links_secret
-    return given.encode() if given else _kept_secret(settings.home / SECRET_FILE)
+    return given.encode() if given else kept_secret(settings.home / SECRET_FILE, make=_new_secret)
 
 
-def _kept_secret(path: Path) -> bytes:
-    """Read the secret, or make it; of several who make it at once, one wins and all get its."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(_SECRET_BYTES).encode())
-        with contextlib.suppress(FileExistsError):
-            os.link(made, path)
-        return path.read_bytes()
-    finally:
-        Path(made).unlink(missing_ok=True)
+def _new_secret() -> bytes:
+    return secrets.token_hex(_SECRET_BYTES).encode()

@@ -96,7 +96,7 @@ class Webhook(ByName):
     filter: JobFilter
     description: str = ""
     contact: str | None = None  # an e-mail address that is told when this is disabled
-    secret: str | None = field(default=None, repr=False)  # whsec_…, of Target.WEBHOOK
+    secret: str | None = field(default=None, repr=False)  # whsec_…, of Target.WEBHOOK; as it is kept: sealed
     old_secret: str | None = field(default=None, repr=False)  # signs too …
     old_secret_until: datetime | None = None  # … until then
     is_enabled: bool = True

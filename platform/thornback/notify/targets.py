@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -15,7 +16,8 @@ import httpx
 import orjson
 
 import thornback
-from thornback.errors import AddressRefused
+from thornback.access.sealing import Sealer
+from thornback.errors import AddressRefused, SettingsError
 from thornback.jobs.subscriptions import Target, Webhook
 from thornback.net.client import GuardedClient, GuardedTransport
 from thornback.net.rules import AddressRules
@@ -48,7 +50,7 @@ def transport(settings: Settings) -> GuardedTransport:
 
 def open_targets(http: GuardedClient, settings: Settings, *, timeout_s: float = TIMEOUT_S) -> Mapping[Target, Send]:
     """How to send to each kind of target; `timeout_s` is for a whole attempt, names and TLS included."""
-    poster = Poster(http, timeout_s=timeout_s)
+    poster = Poster(http, timeout_s=timeout_s, sealer=Sealer(settings))
     return {
         Target.WEBHOOK: poster.webhook,
         Target.SLACK: poster.slack,
@@ -59,12 +61,17 @@ def open_targets(http: GuardedClient, settings: Settings, *, timeout_s: float = 
 class Poster:
     """Posts through the address guard; no redirect is followed and no body of an answer is read."""
 
-    def __init__(self, http: GuardedClient, *, timeout_s: float) -> None:
-        self._http, self._timeout_s = http, timeout_s
+    def __init__(self, http: GuardedClient, *, timeout_s: float, sealer: Sealer) -> None:
+        self._http, self._timeout_s, self._sealer = http, timeout_s, sealer
 
     async def webhook(self, webhook: Webhook, address: str, event_id: str, body: str, now: datetime) -> Answer:
         """Signed, as JSON."""
-        return await self._post(address, body.encode(), signed(webhook, event_id, body, now), now)
+        try:
+            secret, old = self._sealer.open(webhook.secret), self._sealer.open(webhook.old_secret)
+        except SettingsError as error:
+            return _failed(error.message)
+        headers = signed(replace(webhook, secret=secret, old_secret=old), event_id, body, now)
+        return await self._post(address, body.encode(), headers, now)
 
     async def slack(self, webhook: Webhook, address: str, event_id: str, body: str, now: datetime) -> Answer:
         """As Slack's incoming webhooks take it: `{"text": …}`, with what has a meaning there escaped."""

@@ -26,7 +26,7 @@ class WebhookRow(Table, table=True):
     filter: dict[str, Any] = json()
     description: str = text(255, nullable=False)
     contact: str | None = text(254)
-    secret: str | None = text(512)  # encrypted, see store.sealed
+    secret: str | None = text(512)  # encrypted, see access.sealing
     old_secret: str | None = text(512)
     old_secret_until: datetime | None = time()
     is_enabled: bool = True

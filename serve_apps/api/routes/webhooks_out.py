@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -72,7 +73,8 @@ async def make_webhook(context: Context, caller: Caller, body: WebhookIn, respon
         secret=new_secret() if body.target is Target.WEBHOOK else None,
         created_at=datetime.now(UTC),
     )
-    await context.recorder.administer(AddWebhook(webhook=made), by=caller.user)
+    kept = made if made.secret is None else replace(made, secret=context.sealer.seal(made.secret))
+    await context.recorder.administer(AddWebhook(webhook=kept), by=caller.user)
     response.headers["Location"] = f"{router.prefix}/{made.id}"
     return NewWebhook(**views.webhook(made).model_dump(), secret=made.secret)
 
@@ -132,9 +134,10 @@ async def rotate_secret(
         raise InvalidInput.field("webhook_id", f"messages to {found.target} are not signed; there is no secret")
     now = datetime.now(UTC)
     until = now + timedelta(hours=(body or RotateIn()).keep_old_hours)
-    change = RotateSecret(id=webhook_id, at=now, secret=new_secret(), old_until=until)
+    secret = new_secret()
+    change = RotateSecret(id=webhook_id, at=now, secret=context.sealer.seal(secret), old_until=until)
     await context.recorder.administer(change, by=caller.user)
-    return SecretOut(secret=change.secret, old_secret_until=until)
+    return SecretOut(secret=secret, old_secret_until=until)
 
 
 @router.get("/{webhook_id}/messages", summary="What a webhook was told")

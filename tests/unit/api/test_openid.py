@@ -10,11 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import httpx2
+import pytest
 from joserfc.jwk import OctKey, RSAKey
 
 from tests.fixtures.api import ApiPlatform, now
 from tests.fixtures.openid import CLIENT, SECRET, Account, Provider, openid_provider
 from tests.unit.api.test_access import Guarded, guarded
+from thornback.access import oidc
 from thornback.access.changes import ChangeUser
 from thornback.store.access import AccessReader
 
@@ -232,3 +234,16 @@ async def test_where_none_is_set_up(guarded: Guarded, api: ApiPlatform) -> None:
         assert (await client.post(OPENID, json={})).status_code == 422
     async with api.client() as client:
         assert (await client.post(OPENID, json={})).status_code == 422
+
+
+async def test_at_google_the_organisation_has_to_vouch_for_the_address(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with openid_provider(Provider()) as provider, signing_in(guarded, provider) as client:
+        monkeypatch.setattr(oidc, "_GOOGLE", provider.issuer)  # its rules, for this provider
+        for number, hosted in enumerate((None, "elsewhere.example", "EXAMPLE.org")):
+            provider.account = Account(subject=f"g-{number}", email="zoe@example.org", hd=hosted)
+            problem = problem_of(await sign_in(client))
+            is_in = hosted == "EXAMPLE.org"
+            assert ("does not belong to the organisation example.org" in problem) is not is_in
+            assert (await client.get(SESSION)).json()["user"] == ("zoe@example.org" if is_in else None)

@@ -13,6 +13,7 @@ from tests.fixtures.api import ApiPlatform
 from tests.fixtures.notify import START
 from thornback.access.changes import AddKey, AddUser
 from thornback.access.roles import Role
+from thornback.access.sealing import Sealer
 from thornback.access.tokens import KEY, new_token
 from thornback.jobs.subscriptions import MessageState, NewMessage, Told, Try
 from thornback.jobs.webhook_changes import Enqueue, Settle, Settled, Standing
@@ -48,6 +49,10 @@ async def test_made_seen_changed_and_removed(api: ApiPlatform) -> None:
             client, events=["job.failed", "job.failed"], filter={"kinds": ["lora"], "tags": {"env": "prod"}}
         )
         assert made["secret"].startswith("whsec_")
+        kept = WebhookReader(api.reader.engine).webhook(made["id"]).secret
+        assert kept is not None
+        assert made["secret"] not in kept
+        assert Sealer(api.settings).open(kept) == made["secret"]
         assert (made["user"], made["events"], made["is_enabled"]) == ("local", ["job.failed"], True)
         path = f"{HOOKS}/{made['id']}"
         seen = (await client.get(path)).json()

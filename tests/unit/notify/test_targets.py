@@ -13,6 +13,7 @@ from standardwebhooks.webhooks import Webhook as Verifier
 
 from tests.fixtures.notify import START, subscription
 from tests.fixtures.receivers import Receiver, Reply, mail_server, receiving
+from thornback.access.sealing import Sealer
 from thornback.jobs.subscriptions import Target, Told, Webhook, new_secret
 from thornback.net.client import GuardedClient
 from thornback.net.rules import PUBLIC_ONLY, AddressRules, Allowed
@@ -22,6 +23,7 @@ from thornback.notify.sign import signed
 from thornback.notify.targets import Mailer, Poster
 from thornback.settings import Settings
 
+SEALER = Sealer(Settings(home=Path("/nonexistent")))  # these secrets are plain
 LOOPBACK = AddressRules(allow=(Allowed.parse("127.0.0.1"),))
 
 
@@ -34,7 +36,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 async def post(webhook: Webhook, rules: AddressRules = LOOPBACK, now: datetime = START) -> Answer:
     message = trial_message(webhook, by="ada", at=START)
     async with GuardedClient(rules) as http:
-        poster = Poster(http, timeout_s=0.5)
+        poster = Poster(http, timeout_s=0.5, sealer=SEALER)
         send = poster.slack if webhook.target is Target.SLACK else poster.webhook
         return await send(webhook, webhook.address, message.event_id, message.body, now)
 
@@ -104,7 +106,7 @@ async def test_slack_gets_text_in_which_names_mention_nobody(receiver: Receiver)
     data = {"job": {"id": "1", "name": "<!channel> & co", "kind": "lora", "backend": "ray", "user": "ada"}}
     body = write_envelope("evt_1", Told.FAILED, {**data, "event": {"message": "out of memory"}}, START)
     async with GuardedClient(LOOPBACK) as http:
-        await Poster(http, timeout_s=1).slack(webhook, webhook.address, "evt_1", body, START)
+        await Poster(http, timeout_s=1, sealer=SEALER).slack(webhook, webhook.address, "evt_1", body, START)
     text = orjson.loads(receiver.posts[0].body)["text"]
     assert text.splitlines()[:2] == ["*&lt;!channel&gt; &amp; co has failed*", "why: out of memory"]
     assert "webhook-signature" not in receiver.posts[0].headers
