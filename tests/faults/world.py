@@ -17,7 +17,7 @@ from ray import serve
 from ray._private import ray_constants
 
 from tests.fixtures.postgres import PostgresServer
-from tests.fixtures.ray import OBJECT_STORE_BYTES, RayNode, free_port, running_ray
+from tests.fixtures.ray import OBJECT_STORE_BYTES, RayNode, free_port, running_ray, started
 from thornback.backends.ray_cluster import RayClusterBackend
 from thornback.dispatch.actor import DISPATCHER_ACTOR, start_dispatcher
 from thornback.metrics.actor import start_metrics_actor
@@ -94,7 +94,9 @@ class World:
 
     def add_node(self) -> None:
         """The second machine of the cluster."""
-        self.second = self.cluster.add_node(num_cpus=SECOND_CPUS, object_store_memory=OBJECT_STORE_BYTES)
+        self.second = started(
+            lambda: self.cluster.add_node(num_cpus=SECOND_CPUS, object_store_memory=OBJECT_STORE_BYTES)
+        )
 
     def replace_node(self) -> None:
         """What is left of a second machine whose raylet died goes, and another comes."""
