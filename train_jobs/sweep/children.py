@@ -45,6 +45,7 @@ class Source:
 
     number: int
     reached: int
+    value: float | None  # of the metric there
     uri: str
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Coroutine
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from ray.tune import Trainable
@@ -16,6 +17,7 @@ from thornback.errors import InvalidInput, JobNotFound, QuotaExceeded, SpendExce
 from thornback.jobs.space import Space
 from thornback.jobs.state import JobState
 from thornback.jobs.status import FailureReason, JobStatus
+from thornback.jobs.trials import unit_of
 from thornback.metrics.port import Point
 from train_jobs.common.snapshots import STATE, is_whole
 from train_jobs.sweep.children import LOOK_S, Best, Children, Source, best_told
@@ -67,6 +69,7 @@ class TrialRun(Trainable):
         self._cursor = 0
         self._points: deque[Point] = deque()
         self.best = Best()
+        self._whole = 0
         self._is_over = False  # by itself
         self._asked = False  # to end
         self._told = (0.0, 0)
@@ -91,8 +94,13 @@ class TrialRun(Trainable):
             self._job_id = self._created()
         while not self._has_to_go():
             if self._points:
-                return self._told_point(self._points.popleft())
+                point = self._points.popleft()
+                self._see(point)
+                if not self._whole or point.at < self._whole:
+                    return {children.metric: point.value, REACHED: point.at}
+                continue  # its last one is told with its end: there is nothing to decide any more
             job = self._look()
+            self._whole = _whole(job)
             self._follower.percent[self.trial_id] = job.progress_percent
             if children.metric in job.latest:
                 self._read(job)
@@ -104,12 +112,12 @@ class TrialRun(Trainable):
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """A copy of the job's newest checkpoint, which the job itself will soon replace; PBT asks for it."""
-        source = None if self._source is None else [self._source.number, self._source.reached, self._source.uri]
         return {
             "trial": self.trial_id,
             "number": self._follower.children.record(self.trial_id).number,
-            "source": source,
+            "source": None if self._source is None else asdict(self._source),
             "reached": self.best.reached or 0,
+            "value": self.best.last,
             "uri": self._copied(),
         }
 
@@ -117,9 +125,11 @@ class TrialRun(Trainable):
         """Go on with the own job, or with a new one from another trial's checkpoint."""
         assert checkpoint is not None  # noqa: S101 - what save_checkpoint returned
         if checkpoint["trial"] == self.trial_id:
-            self._source = None if checkpoint["source"] is None else Source(**_named(checkpoint["source"]))
+            self._source = None if checkpoint["source"] is None else Source(**checkpoint["source"])
         elif checkpoint["uri"] is not None:
-            self._source = Source(number=checkpoint["number"], reached=checkpoint["reached"], uri=checkpoint["uri"])
+            self._source = Source(**{name: checkpoint[name] for name in ("number", "reached", "value", "uri")})
+        if self._source is not None and self._source.value is not None:
+            self.best.see(self._source.reached, self._source.value, self._follower.children.mode)
 
     def end_early(self, why: str) -> None:
         """Have the job end, if it has not."""
@@ -219,13 +229,11 @@ class TrialRun(Trainable):
         self._cursor = curve.cursor
         self._points.extend(curve.points)
 
-    def _told_point(self, point: Point) -> dict[str, Any]:
-        children = self._follower.children
-        self.best.see(point.at, point.value, children.mode)
+    def _see(self, point: Point) -> None:
+        self.best.see(point.at, point.value, self._follower.children.mode)
         now = time.monotonic()
         if now - self._told[0] >= _TELL_S:
             self._tell(now)
-        return {children.metric: point.value, REACHED: point.at}
 
     def _tell(self, now: float, *, ended: str | None = None, ask: bool = False) -> None:
         self._told = (now, self._told[1] + 1)
@@ -255,7 +263,9 @@ class TrialRun(Trainable):
         return _failure(words, FailureReason.SUBMIT_FAILED)
 
     def _copied(self) -> str | None:
-        """None where the job has no whole checkpoint in time; nobody can take it over then."""
+        """None where the job has no whole checkpoint in time, or is at its end; nobody can take it over then."""
+        if self._whole and (self.best.reached or 0) >= self._whole:
+            return None
         give_up = time.monotonic() + _CHECKPOINT_S
         wanted = self.best.reached or 0
         place = join(self._follower.run_uri, "checkpoints", f"{self.trial_id}-{wanted}")
@@ -284,9 +294,12 @@ def _copy(uri: str, place: str) -> bool:
     return is_whole(copy)
 
 
-def _named(source: list[Any]) -> dict[str, Any]:
-    number, reached, uri = source
-    return {"number": number, "reached": reached, "uri": uri}
+def _whole(job: JobState) -> int:
+    """Epochs or steps of all of a job, as its rows count; 0 where it does not say."""
+    if unit_of(job.kind) == "epoch":
+        return job.total_epochs
+    steps = job.spec.get("config", {}).get("steps")
+    return steps if isinstance(steps, int) else 0
 
 
 def _failure(words: str, reason: FailureReason) -> TrainingFailed:

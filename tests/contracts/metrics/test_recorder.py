@@ -87,6 +87,25 @@ async def test_record_answers_after_the_commit_and_drops_repeats(recorder: Recor
     assert again.cursor > ack.cursor
 
 
+async def test_a_curve_is_read_by_epoch_or_step_and_goes_on_from_its_cursor(recorder: Recorder) -> None:
+    job_id = await created(recorder)
+    make = EventFactory(job_id)
+    epochs = [
+        make.metrics(epoch=epoch, batch=None, phase="val", values={"val_loss": 1 / epoch}, at=NOW) for epoch in (1, 2)
+    ]
+    steps = [make.metrics(epoch=1, batch=step, phase="train", values={"train_loss": 3.0}, at=NOW) for step in (10, 20)]
+    await recorder.record([*epochs, *steps])
+    curve = await recorder.curve(job_id, "val_loss")
+    assert [(point.at, point.value) for point in curve.points] == [(1, 1.0), (2, 0.5)]
+    assert [point.at for point in (await recorder.curve(job_id, "train_loss", steps=True)).points] == [10, 20]
+    assert (await recorder.curve(job_id, "train_loss")).points == ()
+    assert (await recorder.curve(job_id, "val_loss", after=curve.cursor)).points == ()
+    await recorder.record([make.metrics(epoch=3, batch=None, phase="val", values={"val_loss": 0.25}, at=NOW)])
+    assert [point.at for point in (await recorder.curve(job_id, "val_loss", after=curve.cursor)).points] == [3]
+    with pytest.raises(JobNotFound):
+        await recorder.curve(str(uuid.uuid4()), "val_loss")
+
+
 async def test_events_of_unknown_jobs_are_dropped(recorder: Recorder) -> None:
     ack = await recorder.record(rows(str(uuid.uuid4()), 3))
     assert ack.committed == 0

@@ -11,11 +11,13 @@ import pytest
 
 from tests.fixtures.played import Players, played, submit
 from tests.fixtures.ray import RayNode
+from tests.fixtures.s3 import S3Server
 from thornback.jobs.spec import SweepSpec, parse_spec
 from thornback.jobs.state import JobState
 from thornback.jobs.status import FailureReason, JobStatus
 from thornback.jobs.sweep import FACT_RESULT, FACT_TRIAL
 from thornback.metrics.reporter import NullReporter
+from thornback.settings import Settings
 from train_jobs.common.driver import EXIT_FAILED, EXIT_OK
 from train_jobs.sweep import driver as sweep_driver
 from train_jobs.sweep import trial
@@ -72,13 +74,20 @@ async def drive(players: Players, body: dict[str, Any], sweep_id: str | None = N
     return heard, await driver(players, job, heard)._main(), job_id
 
 
-def driver(players: Players, job: JobState, heard: Heard) -> SweepDriver:
+def driver(players: Players, job: JobState, heard: Heard, run_uri: str | None = None) -> SweepDriver:
     spec = parse_spec(job.spec)
     assert isinstance(spec, SweepSpec)
-    run_uri = str(players.home / "runs" / job.id)
-    return SweepDriver(job=job, spec=spec, run_uri=run_uri, reporter=heard, recorder=players.recorder)
+    return SweepDriver(
+        job=job,
+        spec=spec,
+        run_uri=run_uri or str(players.home / "runs" / job.id),
+        reporter=heard,
+        recorder=players.recorder,
+        settings=Settings(home=players.home),
+    )
 
 
+@pytest.mark.slow
 async def test_asha_ends_what_is_worse_and_says_why(ray_node: RayNode, tmp_path: Path) -> None:
     asha = {"type": "asha", "reduction": 2}
     body = sweep(scheduler=asha, at_once=3, budget={"trials": 9})
@@ -101,6 +110,7 @@ async def test_asha_ends_what_is_worse_and_says_why(ray_node: RayNode, tmp_path:
     assert heard.percent == sorted(heard.percent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", ["optuna", "bohb"])
 async def test_optuna_learns_from_the_trials(ray_node: RayNode, tmp_path: Path, search: str) -> None:
     space = {**LR, "config.lr_scheduler": {"type": "choice", "values": ["cosine", "step"]}}
@@ -122,15 +132,20 @@ async def test_optuna_learns_from_the_trials(ray_node: RayNode, tmp_path: Path, 
     assert heard.summary["best_value"] < 1.5
 
 
+@pytest.mark.parametrize("where", ["folder", pytest.param("s3", marks=pytest.mark.slow)])
 async def test_a_driver_that_dies_leaves_its_trials_and_the_next_one_takes_them_up(
-    ray_node: RayNode, tmp_path: Path
+    ray_node: RayNode, tmp_path: Path, where: str, request: pytest.FixtureRequest
 ) -> None:
     asha = {"type": "asha", "reduction": 2}
     body = sweep(scheduler=asha, at_once=3, budget={"trials": 8})
+    run_uri = None
+    if where == "s3":
+        server: S3Server = request.getfixturevalue("s3")
+        run_uri = server.uri(server.make_bucket(), "sweep")
     async with played(tmp_path, epoch_s=0.2) as players:
         job = await submit(players.recorder, body, str(uuid.uuid4()))
         first = Heard()
-        task = asyncio.create_task(driver(players, job, first)._main())
+        task = asyncio.create_task(driver(players, job, first, run_uri)._main())
         while len(players.reader.parts(job.id)) < 5:  # noqa: ASYNC110 - the database is asked
             await asyncio.sleep(0.05)
         first.superseded = True  # it writes nothing of its own any more
@@ -139,7 +154,7 @@ async def test_a_driver_that_dies_leaves_its_trials_and_the_next_one_takes_them_
         assert not all(status.is_final for status in before.values())
         assert first.summary is None
         second = Heard()
-        assert await driver(players, job, second)._main() == EXIT_OK
+        assert await driver(players, job, second, run_uri)._main() == EXIT_OK
         jobs = players.reader.parts(job.id)
     assert sorted(part.fact(FACT_TRIAL)["number"] for part in jobs) == list(range(1, 9))
     assert before.keys() <= {part.id for part in jobs}
@@ -148,6 +163,7 @@ async def test_a_driver_that_dies_leaves_its_trials_and_the_next_one_takes_them_
     assert second.summary["completed"] + second.summary["stopped"] == 8
 
 
+@pytest.mark.slow
 async def test_pbt_goes_on_from_the_checkpoint_of_a_better_trial(ray_node: RayNode, tmp_path: Path) -> None:
     pbt = {"type": "pbt", "every": 2, "share": 0.5}
     trial = {"config": {"epochs": 8, "warmup_epochs": 0}}
@@ -159,9 +175,9 @@ async def test_pbt_goes_on_from_the_checkpoint_of_a_better_trial(ray_node: RayNo
     assert taken
     for job in taken:
         about = job.fact(FACT_TRIAL)
-        mates = [other for other in jobs if other.fact(FACT_TRIAL)["number"] == about["number"]]
-        replaced = [other.ended_early for other in mates if other.id != job.id and other.ended_early]
-        assert any(f"goes on from trial {about['source']['number']}" in words for words in replaced)
+        mates = [job_ for job_ in jobs if job_.fact(FACT_TRIAL)["number"] == about["number"] and job_.id != job.id]
+        replaced = f"goes on from trial {about['source']['number']}"
+        assert any(replaced in (mate.ended_early or "") or mate.final is JobStatus.COMPLETED for mate in mates)
         assert about["source"]["number"] != about["number"]
     finished = {job.fact(FACT_TRIAL)["number"] for job in jobs if job.status is JobStatus.COMPLETED}
     assert finished == {1, 2, 3, 4}
@@ -169,6 +185,7 @@ async def test_pbt_goes_on_from_the_checkpoint_of_a_better_trial(ray_node: RayNo
     assert heard.summary["failed"] == 0
 
 
+@pytest.mark.slow
 async def test_a_sweep_with_failed_trials_ends_and_says_so(ray_node: RayNode, tmp_path: Path) -> None:
     def fails(job: JobState) -> str | None:
         return "the loss became NaN" if job.spec["config"]["batch_size"] == 64 else None
@@ -184,6 +201,7 @@ async def test_a_sweep_with_failed_trials_ends_and_says_so(ray_node: RayNode, tm
     assert all_bad[0].failure == "none of 10 trials measured val_loss; trial 1: the loss became NaN"
 
 
+@pytest.mark.slow
 async def test_values_that_do_not_go_together_cost_a_trial_and_no_more(ray_node: RayNode, tmp_path: Path) -> None:
     space = {
         "config.epochs": {"type": "grid", "values": [2, 6]},
@@ -199,6 +217,7 @@ async def test_values_that_do_not_go_together_cost_a_trial_and_no_more(ray_node:
     ]
 
 
+@pytest.mark.slow
 async def test_when_its_hours_are_over_the_trials_that_run_are_ended_with_that_reason(
     ray_node: RayNode, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, PopulationBasedTraining
 
-from thornback.jobs.space import Choice, Integer, Uniform
+from thornback.jobs.space import Choice, Integer, Space, Uniform
 from thornback.jobs.state import Fact, JobState, Mark
 from thornback.jobs.status import JobStatus
 from thornback.jobs.sweep import FACT_RESULT, FACT_TRIAL, SweepConfig
@@ -83,7 +83,7 @@ def test_schedulers_are_those_that_were_asked_for() -> None:
 
 
 def test_what_pbt_changes_stays_in_its_range() -> None:
-    space = {
+    space: Space = {
         "a": Uniform(type="uniform", low=0.0, high=1.0),
         "b": Integer(type="integer", low=1, high=8),
         "c": Choice(type="choice", values=["x"]),
@@ -95,7 +95,12 @@ def test_a_field_whose_condition_does_not_hold_is_left_out() -> None:
     space = {"a": Choice(type="choice", values=[1, 2]), "b": Choice(type="choice", values=[3], when={"a": [2]})}
     assert parameters_of({"a": 1, "b": LEFT_OUT, "other": 5}, space) == {"a": 1}
     asked: list[str] = []
-    picks: Any = SimpleNamespace(suggest_categorical=lambda name, values: asked.append(name) or values[0])
+
+    def pick(name: str, values: list[Any]) -> Any:
+        asked.append(name)
+        return values[0]
+
+    picks: Any = SimpleNamespace(suggest_categorical=pick)
     Suggest(space)(picks)
     assert asked == ["a"]
 
