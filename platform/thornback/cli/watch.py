@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
+from thornback.cli.component_logs import show_component
 from thornback.cli.exits import Exit, exit_of_job
 from thornback.cli.format import short_id
 from thornback.cli.harmless import harmless
@@ -17,7 +18,7 @@ from thornback.cli.options import Json, LastJobId, Url, connect, find_job
 from thornback.cli.output import Output, output_of
 from thornback.cli.view import JobView, epoch_line
 from thornback.client import Client, Job, Update
-from thornback.errors import ThornbackError
+from thornback.errors import InvalidInput, ThornbackError
 from thornback.jobs.status import JobStatus
 
 _FRAMES_PER_S = 4
@@ -54,11 +55,29 @@ def logs(
     job: LastJobId = "last",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more until the job ends")] = False,
     tail: Annotated[int, typer.Option("--tail", "-n", min=0, help="Begin so many lines before the end")] = 1000,
+    component: Annotated[
+        str | None,
+        typer.Option(
+            "--component",
+            "-c",
+            help="Not a job's, but those of ours: recorder, dispatcher, notify, provider, api, live; on the head node",
+            show_default=False,
+        ),
+    ] = None,
+    node: Annotated[
+        str | None,
+        typer.Option("--node", help="Only what runs there: an address, or how its id begins", show_default=False),
+    ] = None,
     url: Url = None,
     json: Json = False,
 ) -> None:
-    """Show what a job printed."""
+    """Show what a job printed on all of its nodes, or what our own processes log."""
     output = output_of(ctx)
+    if component is not None:
+        show_component(component, output, node=node, tail=tail, follow=follow)
+        return
+    if node is not None:
+        raise InvalidInput.field("node", "goes with --component; lines of a job are of all its nodes")
     with connect(url) as client:
         for chunk in client.logs(find_job(client, job).id, tail=tail, follow=follow):
             if json:
