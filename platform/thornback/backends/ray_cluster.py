@@ -81,6 +81,7 @@ class RayClusterBackend(Backend):
         """`dashboard`: its URL; None: ask the cluster."""
         self._entrypoints = entrypoints
         self._namespace = settings.namespace
+        self._base = (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
         self._environment = {name: value for name, value in settings.environment().items() if name not in _PRIVATE}
         self._dashboard = dashboard
         self._client: _Client | None = None
@@ -100,6 +101,7 @@ class RayClusterBackend(Backend):
             "kind": job.kind,
             "attempt": str(attempt),
             "namespace": self._namespace,
+            "url": f"{self._base}/#/jobs/{job.id}",  # from the dashboard to our page, which leads back
         }
 
         environment = dict(self._environment)

@@ -31,6 +31,7 @@ async def test_the_dashboard_shows_the_job_by_its_name(rig: Rig) -> None:
     assert details.metadata["job_name"] == "radio, night shift"
     assert details.metadata["user"] == "grace"
     assert details.metadata["job_id"] == job_id
+    assert details.metadata["url"].endswith(f"/#/jobs/{job_id}")
     environment = (details.runtime_env or {}).get("env_vars", {})
     assert not [name for name in environment if "DATABASE" in name]
 
