@@ -10,7 +10,7 @@ export const newJob = {
   kind: "Kind of job",
   backend: "Where it runs",
   notSetUp: (name, setting) => `${name} is not set up here: set ${setting}. The form can be filled in all the same.`,
-  kinds: { convnext: "ConvNeXt on audio", lora: "LoRA from pictures", image_set: "Image set", video_lora: "LoRA from a video" },
+  kinds: { convnext: "ConvNeXt on audio", lora: "LoRA from pictures", image_set: "Image set", video_lora: "LoRA from a video", sweep: "Sweep of a training" },
   more: "More settings",
   changed: (n) => (n === 1 ? "1 changed" : `${n} changed`),
   general: "Queue and labels",

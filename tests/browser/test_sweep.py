@@ -59,6 +59,7 @@ async def test_the_leaderboard_is_sorted_live_and_leads_to_the_trials(console: C
     assert trials[0].id != sweep.id
 
 
+@pytest.mark.slow
 async def test_curves_and_parallel_coordinates(console: Console) -> None:
     sweep, _ = await search(console)
     page = await console.open(f"#/jobs/{sweep.id}")
@@ -73,6 +74,7 @@ async def test_curves_and_parallel_coordinates(console: Console) -> None:
     await expect(page.locator("tr.compare-out")).to_have_count(8)
 
 
+@pytest.mark.slow
 async def test_the_best_is_kept_as_a_version(console: Console) -> None:
     sweep, _ = await search(console, count=3)
     page = await console.open(f"#/jobs/{sweep.id}")
@@ -81,6 +83,24 @@ async def test_the_best_is_kept_as_a_version(console: Console) -> None:
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Bird-rates")
 
 
+@pytest.mark.slow
+async def test_a_sweep_is_started_in_the_form(console: Console) -> None:
+    page = await console.open("#/new?kind=sweep")
+    await page.get_by_role("textbox", name=re.compile("^Name")).first.fill("rates")
+    for group, name, value in (
+        ("Trial", "config", '{"epochs": 2, "accelerator": "cpu"}'),
+        ("Space", "config.learning_rate", '{"type": "loguniform", "low": 1e-4, "high": 1e-2}'),
+    ):
+        pairs = page.get_by_role("group", name=re.compile(f"^{group}"))
+        await pairs.get_by_role("button", name="Add a value").click()
+        await pairs.get_by_role("textbox").nth(0).fill(name)
+        await pairs.get_by_role("textbox").nth(1).fill(value)
+    await page.get_by_role("button", name="Start", exact=True).click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("rates")
+    await expect(page.get_by_text("No trial has begun yet.")).to_be_visible()
+
+
+@pytest.mark.slow
 async def test_a_sweep_that_has_not_begun(console: Console) -> None:
     sweep = await swept(console.api)
     page = await console.open(f"#/jobs/{sweep.id}")

@@ -7,7 +7,7 @@ export const newJob = {
   kind: "Art des Jobs",
   backend: "Wo er läuft",
   notSetUp: (name, setting) => `${name} ist hier nicht eingerichtet: Setze ${setting}. Das Formular lässt sich trotzdem ausfüllen.`,
-  kinds: { convnext: "ConvNeXt mit Audio", lora: "LoRA aus Bildern", image_set: "Bildersatz", video_lora: "LoRA aus einem Video" },
+  kinds: { convnext: "ConvNeXt mit Audio", lora: "LoRA aus Bildern", image_set: "Bildersatz", video_lora: "LoRA aus einem Video", sweep: "Suchlauf über ein Training" },
   more: "Weitere Einstellungen",
   changed: (n) => (n === 1 ? "1 geändert" : `${n} geändert`),
   general: "Warteschlange und Tags",
