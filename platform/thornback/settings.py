@@ -104,8 +104,8 @@ class Settings(BaseSettings):
         str,
         Field(
             repr=False,
-            description="Encrypts the secrets of webhooks out, the same on all machines: 32 bytes in URL-safe base64, or "
-            "several with commas, the newest first, while one is replaced; empty: made once and kept in home.",
+            description="Encrypts the secrets of webhooks out, the same on all machines: 32 bytes in URL-safe base64, "
+            "or several with commas, the newest first, while one is replaced; empty: made once and kept in home.",
         ),
     ] = ""
     access: Annotated[
@@ -449,12 +449,6 @@ class Settings(BaseSettings):
         if self.dataset is not None and "://" not in self.dataset:
             # other processes have another working folder
             object.__setattr__(self, "dataset", str(Path(self.dataset).expanduser().absolute()))
-        if self.metrics_shards > 1 and self.database_url.startswith("sqlite"):
-            problem = (
-                "more than one needs PostgreSQL, since a SQLite file has one writer: set THORNBACK_DATABASE_URL to "
-                "postgresql://…, or leave it at 1"
-            )
-            raise SettingsError.field(ENV_PREFIX + "METRICS_SHARDS", problem)
         return self
 
     @property
@@ -475,6 +469,18 @@ class Settings(BaseSettings):
     def is_loopback(self) -> bool:
         """True where the API can be reached from this machine only."""
         return is_loopback(self.host)
+
+    def check_shards(self) -> None:
+        """Raises SettingsError where there are more writers than the database can have.
+
+        A driver is not told of the database, so that this is for whoever writes to it.
+        """
+        if self.metrics_shards > 1 and self.database_url.startswith("sqlite"):
+            problem = (
+                "more than one needs PostgreSQL, since a SQLite file has one writer: set THORNBACK_DATABASE_URL to "
+                "postgresql://…, or leave it at 1"
+            )
+            raise SettingsError.field(ENV_PREFIX + "METRICS_SHARDS", problem)
 
     def run_uri(self, job_id: str) -> str:
         """Where a job keeps its checkpoints and artifacts."""

@@ -13,10 +13,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from thornback.backends.port import Resources
 from thornback.jobs.spec import ResourceRequest
 
+_AGE = attrgetter("created_at", "job_id")
 _SHARE_DIGITS = 6  # sums of floats in another order must not change the order of users
 
 
@@ -89,13 +91,15 @@ def in_order(
     for holder in running:
         shares[holder.user] += share(holder.uses, total)
     since = dict(granted)
-    by_priority: dict[int, dict[str, list[Waiting]]] = defaultdict(lambda: defaultdict(list))
-    for item in sorted(waiting, key=lambda job: (job.created_at, job.job_id), reverse=True):
-        by_priority[item.priority][item.user].append(item)  # the oldest is last, to be popped
+    by_priority: dict[int, list[Waiting]] = defaultdict(list)
+    for item in waiting:
+        by_priority[item.priority].append(item)
 
     given = 0
     for priority in sorted(by_priority, reverse=True):
-        users = by_priority[priority]
+        users: dict[str, list[Waiting]] = defaultdict(list)
+        for item in sorted(by_priority[priority], key=_AGE, reverse=True):
+            users[item.user].append(item)  # the oldest is last, to be popped
 
         def key(user: str, users: Mapping[str, list[Waiting]] = users) -> tuple[float, datetime, datetime, str, str]:
             job = users[user][-1]

@@ -199,6 +199,7 @@ def start_metrics_actor(settings: Settings) -> ActorHandle[Any]:
     """
     from thornback.store.engine import open_engine  # only whoever starts the platform needs SQL
 
+    settings.check_shards()
     open_engine(settings.database_url).dispose()  # says here what the actor could only say in its log
     wanted = actor_names(settings.metrics_shards)
     running = running_recorders(settings.namespace)
@@ -362,8 +363,11 @@ def _first_line(error: Exception) -> str:
 
 
 def connect(settings: Settings) -> Recorder:
-    """The recorder of the actors that run. Raises Unavailable where there is none."""
-    if settings.metrics_shards > 1:
+    """The recorder of the actors that run. Raises Unavailable where there is none.
+
+    A driver, which is not told of the database, speaks to the first of several; its `poll` gives that one's events.
+    """
+    if settings.metrics_shards > 1 and not settings.database_url.startswith("sqlite"):
         find_metrics_actor(settings.namespace)
         return _sharded(settings, {})
     return ActorRecorder(find_metrics_actor(settings.namespace), namespace=settings.namespace)

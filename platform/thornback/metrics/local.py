@@ -84,7 +84,11 @@ class LocalRecorder(Recorder):
 
     @classmethod
     def open(cls, settings: Settings, shard: int = 0) -> Self:
-        """A recorder on the database of the settings, which of several; it is not touched before `start`."""
+        """A recorder on the database of the settings, which of several; it is not touched before `start`.
+
+        Raises SettingsError where that database cannot have several.
+        """
+        settings.check_shards()
         engines = engine_of(settings, writer=True), engine_of(settings)
         recorder = cls(
             StoreWriter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.postgres import PostgresServer
+from thornback.errors import Unavailable
 from thornback.jobs.events import Attempt, EventFactory, JobEvent
 from thornback.jobs.spec import parse_spec
 from thornback.metrics.actor import connect, start_metrics_actor
@@ -43,6 +45,16 @@ def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         settings = Settings(home=home, database_url=url, namespace=f"recorder-{uuid.uuid4().hex[:8]}")
         upgrade(settings.database_url)
         yield settings
+
+
+async def _is_up(recorder: Recorder) -> None:
+    """Several processes take their time to start on a busy machine."""
+    async with asyncio.timeout(240):
+        while True:
+            with contextlib.suppress(Unavailable):
+                if (await recorder.health()).database == "ok":
+                    return
+            await asyncio.sleep(0.2)
 
 
 class InOneProcess(ShardedRecorder):
@@ -84,6 +96,7 @@ def recorder(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Rec
     request.getfixturevalue("ray_node")
     start_metrics_actor(settings)
     connected = connect(settings)
+    asyncio.run(_is_up(connected))
     yield connected
     if isinstance(connected, ShardedRecorder):
         connected.dispose()

@@ -14,6 +14,7 @@ from tests.contracts.metrics.conftest import NOW, SHARDS, InOneProcess, created,
 from thornback.errors import SettingsError
 from thornback.jobs.events import Attempt, EventFactory
 from thornback.jobs.shards import shard_of
+from thornback.metrics.local import LocalRecorder
 from thornback.metrics.port import Speaker, StreamEvent
 from thornback.settings import Settings
 from thornback.store.engine import open_engine
@@ -90,5 +91,5 @@ async def test_a_call_about_several_jobs_reaches_all_of_them(sharded: InOneProce
 
 def test_a_file_has_one_writer() -> None:
     with pytest.raises(SettingsError, match="needs PostgreSQL") as caught:
-        Settings(metrics_shards=2)
+        LocalRecorder.open(Settings(metrics_shards=2))
     assert caught.value.details["errors"][0]["field"] == "THORNBACK_METRICS_SHARDS"
