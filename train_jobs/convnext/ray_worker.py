@@ -13,9 +13,7 @@ import torch
 from ray.train.v2._internal.execution import context as ray_context
 
 from thornback import torch_shim
-from thornback.artifacts.files import locate
 from thornback.datasets import AudioDataset
-from thornback.datasets.index import read_index
 from thornback.metrics.capture import capture_output
 from thornback.metrics.reporter import Reporter, open_reporter
 from train_jobs.common.console import ConsoleReporter
@@ -26,6 +24,7 @@ from train_jobs.common.tracking import TrackingReporter, open_sinks
 from train_jobs.convnext.checkpoint import Snapshot, read_snapshot, write_snapshot
 from train_jobs.convnext.choices import Choices, Machine, choose
 from train_jobs.convnext.plan import RunPlan
+from train_jobs.convnext.prepare import stored_dataset
 
 
 def run_worker(job: dict[str, Any]) -> Any:
@@ -46,7 +45,7 @@ def run_worker(job: dict[str, Any]) -> Any:
         try:
             device = _device(plan, context.get_local_rank())
             group = Group.of_process(device)
-            dataset = read_index(locate(plan.folder.index).read_bytes())
+            dataset = stored_dataset(plan.folder)
             if group.is_first:
                 steps = math.ceil(len(dataset.train) / (plan.config.batch_size * plan.config.devices))
                 reporter = TrackingReporter(
