@@ -49,6 +49,7 @@ async def test_the_leaderboard_is_sorted_live_and_leads_to_the_trials(console: C
 
     await tried(console.api, sweep, 10, 0.1)
     await expect(figures).to_contain_text("in trial 10")
+    assert await fair(page, 1280) == []
     await board.get_by_role("button", name="Trial", exact=True).click()
     await expect(numbers).to_have_text([str(number) for number in range(1, 11)])
 
@@ -108,14 +109,15 @@ async def test_a_sweep_that_has_not_begun(console: Console) -> None:
     await expect(page.get_by_text("No trial has measured anything yet.")).to_be_visible()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scheme", "width", "language"),
     [
         ("light", 390, "de"),
-        pytest.param("dark", 390, "en", marks=pytest.mark.slow),
-        pytest.param("light", 768, "en", marks=pytest.mark.slow),
-        pytest.param("dark", 1280, "de", marks=pytest.mark.slow),
-        pytest.param("light", 1280, "en", marks=pytest.mark.slow),
+        ("dark", 390, "en"),
+        ("light", 768, "en"),
+        ("dark", 1280, "de"),
+        ("light", 1280, "en"),
     ],
 )
 async def test_for_everyone(console: Console, scheme: Any, width: int, language: str, tmp_path: Path) -> None:

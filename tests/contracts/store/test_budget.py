@@ -209,7 +209,8 @@ _STEP = st.tuples(
 )
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(_STEP, min_size=5, max_size=40))
 def test_whatever_happens_a_sweep_and_its_trials_add_up_to_its_budget(
     store: Store, steps: list[tuple[str, int, int]]
