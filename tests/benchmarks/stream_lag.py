@@ -22,7 +22,7 @@ import secrets
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,8 +106,12 @@ class LeanClient(asyncio.Protocol):
 Arrivals = list[list[tuple[float, float]]]
 
 
-def listen(address: str, path: str, clients: int, begun: Any, ended: Any) -> Arrivals:
-    """Connect, say so, and note what arrives at each client until told that it is over. Runs in its own process."""
+def listen(address: str, path: str | Sequence[str], clients: int, begun: Any, ended: Any) -> Arrivals:
+    """Connect, say so, and note what arrives at each client until told that it is over. Runs in its own process.
+
+    Of several paths the clients take one after the other.
+    """
+    paths = [path] if isinstance(path, str) else path
 
     async def run() -> Arrivals:
         seen: Arrivals = [[] for _ in range(clients)]
@@ -121,8 +125,8 @@ def listen(address: str, path: str, clients: int, begun: Any, ended: Any) -> Arr
         loop = asyncio.get_running_loop()
         for start in range(0, clients, 50):  # a connection storm is another question
             some = seen[start : start + 50]
-            for mine in some:
-                client = LeanClient(path, address, mine, one_more)
+            for number, mine in enumerate(some, start):
+                client = LeanClient(paths[number % len(paths)], address, mine, one_more)
                 await loop.create_connection(lambda client=client: client, host, int(port))  # type: ignore[misc]
             wanted = start + len(some)
             await eventually(lambda wanted=wanted: ready >= wanted, within_s=60)  # type: ignore[misc]
