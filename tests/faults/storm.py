@@ -29,7 +29,7 @@ from tests.faults.world import HEAD_CPUS, KINDS, SECOND_CPUS, World, running_wor
 from tests.fixtures.postgres import running_postgres
 
 SPREAD_S = 1.0  # between two submissions, so that kills meet jobs of all ages
-STALLED_S = 600.0  # where for so long no job has ended, none will
+STALLED_S = 900.0  # where for so long no job has ended, none will
 FREE_S = 60.0
 
 

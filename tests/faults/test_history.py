@@ -154,3 +154,18 @@ async def test_a_loss_counts_until_it_is_told(rig: Rig) -> None:
     await rig.recorder.record([make.failed(Attempt(), reason=lost, message="lost", at=at + timedelta(seconds=7))])
     losses = [Loss(job_id=job_id, attempt=1, at=at), Loss(job_id=job_id, attempt=1, at=at + timedelta(seconds=9))]
     assert list(notices_s(losses, rig.reader)) == [7.0]
+
+
+@pytest.mark.parametrize(("backend", "wrong"), [("fal", 0), ("replicate", 1)])
+async def test_only_fal_may_leave_an_order_in_doubt(
+    rig: Rig, simulator: SimulatorServer, backend: str, wrong: int
+) -> None:
+    plan = planned("image_set", "")
+    job_id = await rig.create({**plan.body, "backend": backend})
+    message = f"{backend} may or may not have taken the order: look at your account there before ordering again"
+    ended = EventFactory(job_id).failed(
+        Attempt(), reason=FailureReason.PROVIDER_LOST, message=message, at=datetime.now(UTC)
+    )
+    await rig.recorder.record([ended])
+    verdict = judge(rig, [Asked(plan, job_id)], simulator)
+    assert (verdict.in_doubt, len(verdict.wrong_ends), len(verdict.orders_doubled)) == (1 - wrong, wrong, wrong)

@@ -203,6 +203,7 @@ def _settings(node: RayNode, home: Path, simulator: SimulatorServer, choices: Ma
         "fal_jwks_url": simulator.jwks_url,
         "fetch_allow": "127.0.0.1",
         "provider_settle_s": 5.0,
+        "provider_start_s": 600.0,
         "provider_slots": {"replicate": 20, "fal": 20},
         "log_level": "WARNING",
     }
