@@ -14,7 +14,7 @@ from thornback.jobs.events import EventKind
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-STEPS, EPOCHS, NOTICE_S = 9, 12, 120
+STEPS, EPOCHS, NOTICE_S = 9, 80, 240
 
 
 def test_a_drained_node_is_left_with_a_checkpoint_before_its_deadline(

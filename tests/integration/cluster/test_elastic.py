@@ -11,7 +11,7 @@ from tests.integration.cluster.machines import Machines, Told, job_when, steps_o
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-STEPS, EPOCHS, EVERY = 6, 30, 3  # 36 clips in batches of 3 times 2
+STEPS, EPOCHS, EVERY = 6, 80, 3  # 36 clips in batches of 3 times 2
 
 
 def test_an_elastic_job_grows_and_shrinks_and_stays_the_same_training(

@@ -11,7 +11,7 @@ from tests.integration.cluster.machines import Machines, Told, job_when, steps_o
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-STEPS, EPOCHS, EVERY = 9, 12, 3  # of an epoch; of the run; between checkpoints
+STEPS, EPOCHS, EVERY = 9, 50, 3  # of an epoch; of the run; between checkpoints
 
 
 def test_a_lost_node_costs_the_steps_since_the_last_checkpoint_and_no_row(
