@@ -30,11 +30,11 @@ def begin_run(job_id: str, *, attempt: int, rank: int) -> str | None:
     """
     settings = load_settings()
     component = "driver" if rank < 0 else "worker"
-    about: dict[str, str | int] = {"process": component, "job_id": job_id, "attempt": attempt, "rank": rank}
-    if settings.traceparent is not None:
-        about["trace_id"] = settings.traceparent.split("-")[1]
-    configure_logging(settings.log_level, secrets=settings.secrets, form=settings.log_format, about=about)
     if settings.log_format == "json":
+        about: dict[str, str | int] = {"process": component, "job_id": job_id, "attempt": attempt, "rank": rank}
+        if settings.traceparent is not None:
+            about["trace_id"] = settings.traceparent.split("-")[1]
+        configure_logging(settings.log_level, secrets=settings.secrets, form="json", about=about)
         print_json(about)
     export_to_ray()
     traces.configure(settings, component)

@@ -8,6 +8,7 @@ nothing of OpenTelemetry is loaded and every function here does nothing.
 from __future__ import annotations
 
 import atexit
+import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import thornback
 from thornback.errors import SettingsError
+from thornback.log import get_logger
 from thornback.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ NOTHING: About = MappingProxyType({})
 
 EXPORT_S = 5.0  # for one attempt to reach the collector; a batch that does not get there is dropped
 SERVICE = "thornback"
+_EXPORTER = "opentelemetry.exporter.otlp.proto.http"
+_MISSING = "tracing needs the extra otel: pip install -c constraints.txt '.[otel]'"
+
+_log = get_logger("telemetry")
 
 
 class _Tracing:
@@ -41,20 +47,25 @@ class _Tracing:
 _tracing = _Tracing()
 
 
-def configure(settings: Settings, component: str) -> None:
-    """Begin to trace where the settings name a collector; a second call changes nothing.
+def check(settings: Settings) -> None:
+    """For whoever starts the platform. Raises SettingsError where traces are wanted without the extra."""
+    if settings.otlp_endpoint is None:
+        return
+    try:
+        importlib.import_module(_EXPORTER)
+    except ImportError as error:
+        raise SettingsError.field("THORNBACK_OTLP_ENDPOINT", _MISSING) from error
 
-    Raises:
-        SettingsError: the extra `otel` is not installed.
-    """
+
+def configure(settings: Settings, component: str) -> None:
+    """Begin to trace where the settings name a collector; a second call changes nothing, and nothing is raised."""
     if settings.otlp_endpoint is None or _tracing.tracer is not None:
         return
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    except ImportError as error:
-        raise SettingsError.field(
-            "THORNBACK_OTLP_ENDPOINT", "tracing needs the extra otel: pip install -c constraints.txt '.[otel]'"
-        ) from error
+    except ImportError:
+        _log.warning("nothing is traced", problem=_MISSING)  # on this machine; a training goes on without
+        return
     address = f"{settings.otlp_endpoint.rstrip('/')}/v1/traces"
     trace_to(OTLPSpanExporter(endpoint=address, timeout=EXPORT_S), component)
 

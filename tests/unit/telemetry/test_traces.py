@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from serve_apps.api.traced import TraceRequests
 from tests.fixtures.api import ApiPlatform
+from thornback.errors import SettingsError
 from thornback.settings import Settings
 from thornback.telemetry import traces
 from thornback.telemetry.stages import StageSpans
@@ -160,3 +162,15 @@ async def test_an_answer_of_ours_that_is_an_error_is_one_in_the_trace(collector:
     traces.close()
     [span] = collector.spans.values()
     assert span.status.code == 2
+
+
+def test_without_the_extra_it_is_said_at_the_start_and_a_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    # None in sys.modules is how Python says that a module is not there.
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    settings = Settings(otlp_endpoint="http://127.0.0.1:4318")
+    with pytest.raises(SettingsError, match="needs the extra otel"):
+        traces.check(settings)
+    traces.configure(settings, "worker")
+    assert not traces.is_on()
+    traces.check(Settings())
