@@ -38,6 +38,9 @@ AGENT_PORTS = ("dashboard-agent-listen", "dashboard-agent-grpc", "metrics-export
 
 STARTS = 8  # of one node
 
+# A head that is started again would find the nodes of its cluster among the processes, and take them for itself.
+OWN_PROCESSES = ("unshare", "--pid", "--fork", "--mount-proc")
+
 # A node that is killed is known to be dead after 5 s instead of 15. One that is only slow, on a busy machine, has
 # more time than usual to answer.
 PATIENCE = {
@@ -191,6 +194,7 @@ class Machines:
     def _launch(self, name: str, *arguments: str) -> tuple[Machine, Path]:
         log = Path(self.folder) / f"{name}-{uuid.uuid4().hex[:4]}.log"
         command = [
+            *(OWN_PROCESSES if name == "head" and os.geteuid() == 0 else ()),
             str(BIN / "ray"),
             "start",
             "--block",
