@@ -41,9 +41,9 @@ export class Session extends Emitter {
     this.live.resume();
   }
 
-  /** Sign in at the OpenID provider: this page is left, and `back`, a place of it, is where it goes on. Throws ApiError. */
-  async leaveToSignIn(back) {
-    const { url } = await request("POST", `${PATH}/openid`, { body: JSON.stringify({ back }) });
+  /** Sign in at the OpenID provider, or `link` an account there: this page is left and goes on at `back`. Throws ApiError. */
+  async leaveToSignIn(back, { link = false } = {}) {
+    const { url } = await request("POST", `${PATH}/openid`, { body: JSON.stringify({ back, link }) });
     location.assign(url);
   }
 

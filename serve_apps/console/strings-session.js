@@ -33,6 +33,14 @@ export const signIn = {
   or: "or",
 };
 
+export const link = {
+  heading: (name) => `Account at ${name}`,
+  about: (name) => `An account there can stand for you: you then sign in with ${name} too, whatever its address is.`,
+  link: (name) => `Link an account at ${name}`,
+  leaving: "On the way…",
+  done: (name, user) => `From now on that account at ${name} stands for ${user}.`,
+};
+
 export const keys = {
   title: "API keys · Thornback",
   heading: "API keys",
@@ -86,4 +94,4 @@ export const keys = {
   open: "Nobody has to sign in here, so keys open nothing.",
 };
 
-await localize("strings-session.js", { who, signIn, keys });
+await localize("strings-session.js", { who, signIn, link, keys });

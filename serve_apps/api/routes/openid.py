@@ -73,21 +73,27 @@ async def callback(
     error: Annotated[str, Query(max_length=200)] = "",
 ) -> RedirectResponse:
     """Begin a session, or say on the page why not."""
-    back, problem = "#/", None
+    back, problem, is_link = "#/", None, False
     try:
         flow = read_flow(request.cookies.get(COOKIE, ""), context.ticket_secret, state=state, now=datetime.now(UTC))
-        back = flow.back
+        back, is_link = flow.back, flow.link is not None
         user = await _who(context, request, flow, code, error)
     except ThornbackError as refused:
         user, problem = None, refused.message
         await note_refusal(context, request, name="-", via="openid", why=refused.message)
-    place = back if problem is None else f"#/sign-in?problem={quote(problem[:300])}&back={quote(back)}"
+    place = back if problem is None else _place_of(problem, back, is_signed_in=is_link)
     answer = RedirectResponse(base_url(request, context.settings).http(f"/{place}"), status_code=303)
     answer.headers["Cache-Control"] = "no-store"
     answer.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="lax")
     if user is not None:
         await begin_session(context, request, answer, user, via="openid")
     return answer
+
+
+def _place_of(problem: str, back: str, *, is_signed_in: bool) -> str:
+    """Where the page says why not: whoever wanted to link an account is signed in, and where they began."""
+    said = f"problem={quote(problem[:300])}"
+    return f"{back.partition('?')[0]}?{said}" if is_signed_in else f"#/sign-in?{said}&back={quote(back)}"
 
 
 async def _who(context: ApiContext, request: Request, flow: Flow, code: str, error: str) -> User:

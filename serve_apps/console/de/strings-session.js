@@ -32,6 +32,14 @@ export const signIn = {
   or: "oder",
 };
 
+export const link = {
+  heading: (name) => `Konto bei ${name}`,
+  about: (name) => `Ein Konto dort kann für dich stehen: Dann meldest du dich auch mit ${name} an, wie auch immer seine Adresse lautet.`,
+  link: (name) => `Ein Konto bei ${name} verknüpfen`,
+  leaving: "Einen Moment…",
+  done: (name, user) => `Von jetzt an steht dieses Konto bei ${name} für ${user}.`,
+};
+
 export const keys = {
   title: "API-Schlüssel · Thornback",
   heading: "API-Schlüssel",

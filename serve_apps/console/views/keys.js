@@ -14,12 +14,13 @@ const ROLES = ["viewer", "trainer"];
 const SCOPES = ["jobs:read", "jobs:write", "data:read", "data:write", "models:read", "models:write", "webhooks:read",
   "webhooks:write", "reports:read", "admin"];
 
-export function KeysView({ app }) {
+export function KeysView({ app, params }) {
   const { session } = app;
   useSource(session);
   const [keys, setKeys] = useState(null);
   const [error, setError] = useState(null);
   const [made, setMade] = useState(null);
+  const [Link, setLink] = useState(null); // most servers have no provider, so its part comes when it is wanted
   const load = async () => {
     try {
       setKeys((await request("GET", "../keys")).keys);
@@ -34,6 +35,10 @@ export function KeysView({ app }) {
     if (!session.who) void session.load().catch(() => {}); // the keys themselves tell what is wrong
     void load();
   }, []);
+  const canLink = Boolean(session.who?.openid) && session.who.via === "session";
+  useEffect(() => {
+    if (canLink) void import("../components/openid-link.js").then((part) => setLink(() => part.OpenIdLink));
+  }, [canLink]);
   if (session.isOpen) return html`<section class="notice"><h1>${text.heading}</h1><p class="muted">${text.open}</p></section>`;
   const onMade = (key) => {
     setMade(key);
@@ -46,6 +51,8 @@ export function KeysView({ app }) {
     ${error && html`<p class="inline-error" role="alert">${text.failedToLoad}: ${error.message}
       <button type="button" class="button button-small" onClick=${load}>${strings.actions.tryAgain}</button></p>`}
     <${List} keys=${keys} me=${session.who?.user} onChange=${load} />
+    ${canLink && Link && html`<${Link} session=${session} isDone=${params?.get("linked") === "1"}
+      problem=${params?.get("problem")} />`}
   `;
 }
 
