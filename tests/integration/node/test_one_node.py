@@ -64,8 +64,8 @@ class Replica:
 
     def build(self) -> None:
         """Raises where it cannot serve here."""
-        build: Any = Api.func_or_class.__serve_build_asgi_app__ if hasattr(Api, "func_or_class") else None
-        (build or Api.__serve_build_asgi_app__)(self)
+        api: Any = Api
+        api.__serve_build_asgi_app__(self)
 
 
 def test_a_replica_of_the_api_is_refused(second_node: str, tmp_path: Path) -> None:
