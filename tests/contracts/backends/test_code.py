@@ -20,7 +20,7 @@ async def test_no_working_folder_goes_with_a_job(
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "train_jobs.py").write_text("raise SystemExit('this file was sent')")
     monkeypatch.chdir(tmp_path / "work")
-    packages = _internal_kv_list("gcs://")
+    packages = sorted(_internal_kv_list("gcs://"))
     backend = RayClusterBackend(
         ray_node.settings(tmp_path), entrypoints={"convnext": "tests.contracts.backends.driver"}
     )
@@ -29,4 +29,4 @@ async def test_no_working_folder_goes_with_a_job(
     await until(backend, submission_id(one.id, 1), *ENDED)
     submitted = JobSubmissionClient(ray_node.dashboard).get_job_info(submission_id(one.id, 1))
     assert (submitted.runtime_env or {}).keys() == {"env_vars"}
-    assert _internal_kv_list("gcs://") == packages  # where Ray keeps what is uploaded
+    assert sorted(_internal_kv_list("gcs://")) == packages  # where Ray keeps what is uploaded
