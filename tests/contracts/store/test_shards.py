@@ -11,8 +11,8 @@ import pytest
 from tests.contracts.store.conftest import NOW, Store, epoch_row, job_id, spec, step_row
 from thornback.errors import StoreUnavailable
 from thornback.jobs.events import EventFactory, EventKind
+from thornback.jobs.shards import Shard, shard_of
 from thornback.metrics.port import NewJob
-from thornback.metrics.shards import Shard, shard_of
 from thornback.store.engine import Limits, open_engine
 from thornback.store.read import StoreReader
 from thornback.store.webhooks import WebhookReader
