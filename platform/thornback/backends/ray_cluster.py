@@ -12,7 +12,7 @@ import shlex
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import requests
@@ -188,8 +188,9 @@ class RayClusterBackend(Backend):
             if bundle.ray_job_id in drivers:
                 by_node[bundle.node_id] += bundle.amount
                 by_submission[drivers[bundle.ray_job_id]] += bundle.amount
+        alive = ray_nodes.alive()
         return Survey(
-            submissions={name: _state(details) for name, details in ours.items()},
+            submissions={name: _state_among(details, alive) for name, details in ours.items()},
             nodes=ray_nodes.nodes(by_node),
             holdings=dict(by_submission),
         )
@@ -234,6 +235,15 @@ def _unless_unknown(call: Callable[[], object]) -> None:
     except RuntimeError as error:
         if _status_code(error) != _NOT_FOUND:
             raise
+
+
+def _state_among(details: JobDetails, nodes: Collection[str]) -> BackendState:
+    """After a restart of the head nobody in Ray looks after the drivers that it had, until another is submitted."""
+    state = _state(details)
+    node = details.driver_node_id
+    if state.phase is not Phase.RUNNING or node is None or node in nodes:
+        return state
+    return BackendState(phase=Phase.FAILED, message=f"the node of the driver is dead: {node}")
 
 
 def _state(details: JobDetails) -> BackendState:

@@ -56,6 +56,12 @@ def nodes(held: Mapping[str, Resources]) -> tuple[Node, ...]:
     )
 
 
+def alive() -> set[str]:
+    """The ids of all nodes that have not died, also of those that take no more work."""
+    state: Any = ray_state
+    return set(state.total_resources_per_node())
+
+
 def draining() -> Mapping[str, float | None]:
     """Nodes that take no more work, and when they end: seconds since 1970, None where nobody has said."""
     found: Mapping[str, int] = ray_state.state.get_draining_nodes()
