@@ -14,8 +14,6 @@
     test_network_cut     a cable between two hosts is pulled: who was given up writes nothing when it is back
     test_zombies         200 runs that were given up speak on
     test_transitions     eight writers race: 10,000 transitions, none illegal, one end for each job
-    test_rows            100,000 rows over five kills of their writer
-    test_streams         50 live streams over killed and rolled servers: each event once
     test_storage         S3 fails at a fifth of the requests; an upload is killed in the middle
     test_history         what the checker of the storm finds
 """
