@@ -9,18 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
+import anyio
 from pydantic import ValidationError
 
 from thornback.artifacts.files import join, locate
-from thornback.errors import JobNotFound
-from thornback.jobs.events import Attempt, EventFactory
+from thornback.errors import JobNotFound, Unavailable
+from thornback.jobs.events import Attempt, EventFactory, JobEvent
 from thornback.jobs.items import ItemStatus
 from thornback.jobs.space import Parameters, Scalar
 from thornback.jobs.spec import SweepSpec, invalid_input
@@ -29,7 +31,8 @@ from thornback.jobs.status import JobStatus
 from thornback.jobs.sweep import FACT_RESULT, FACT_TRIAL
 from thornback.jobs.trials import unit_of
 from thornback.metrics.port import Curve, NewJob, Recorder
-from train_jobs.video_lora.child import outlast
+
+T = TypeVar("T")
 
 JOURNAL = "trials.json"
 USER = "sweep"  # whose wish it is that a trial ends early
@@ -57,7 +60,7 @@ class Record:
     parameters: dict[str, Scalar] = field(default_factory=dict)
     jobs: list[str] = field(default_factory=list)  # the newest last
     made: bool = False  # the newest one; what was made and is gone was deleted
-    refused: str | None = None  # it has no job, because none could be made
+    refused: str | None = None  # it has no job, because its values do not go together
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,17 +117,16 @@ class Children:
         spec = self._specification(record.number, parameters)
         await self._note(record, job_id, parameters)
         at = datetime.now(UTC)
-        await self._recorder.create(
-            NewJob(
-                job_id=job_id,
-                spec=spec,
-                user=self._sweep.user,
-                team=self._sweep.team,
-                at=at,
-                parent_id=self._sweep.id,
-                resume_from=None if source is None else source.uri,
-            )
+        new = NewJob(
+            job_id=job_id,
+            spec=spec,
+            user=self._sweep.user,
+            team=self._sweep.team,
+            at=at,
+            parent_id=self._sweep.id,
+            resume_from=None if source is None else source.uri,
         )
+        await _outlast(lambda: self._recorder.create(new))
         about = {
             "sweep": self._sweep.id,
             "number": record.number,
@@ -135,27 +137,20 @@ class Children:
             "source": None if source is None else {"number": source.number, "at": source.reached},
         }
         make = EventFactory(job_id, voice="sweep")
-        await self._recorder.record(
-            [
-                make.described(Attempt(), {FACT_TRIAL: about}, seq=0, at=at),
-                self._item(record, ItemStatus.SENT, at, provider_id=job_id),
-            ]
-        )
+        sent = self._item(record, ItemStatus.SENT, at, provider_id=job_id)
+        await self._say(make.described(Attempt(), {FACT_TRIAL: about}, seq=0, at=at), sent)
         record.made = True
         self._write()
         return job_id
 
     async def look(self, job_id: str) -> JobState:
         """The job as it stands. Raises JobNotFound where somebody deleted it."""
-
-        async def look() -> JobState:
-            return await self._recorder.job(job_id)
-
-        return await outlast(look, for_s=AWAY_S, pause_s=LOOK_S)
+        return await _outlast(lambda: self._recorder.job(job_id))
 
     async def curve(self, job: JobState, after: int) -> Curve:
         """What it measured after a cursor."""
-        return await self._recorder.curve(job.id, self.metric, steps=self.unit(job.spec) == "step", after=after)
+        steps = self.unit(job.spec) == "step"
+        return await _outlast(lambda: self._recorder.curve(job.id, self.metric, steps=steps, after=after))
 
     async def tell(self, job_id: str, best: Best, *, seq: int, ended: str | None = None, ask: bool = False) -> None:
         """Write down what a trial has come to, and why it ended early; `ask`: ask for that end as well."""
@@ -165,10 +160,10 @@ class Children:
         events = [make.described(Attempt(), {FACT_RESULT: {**result, "ended": ended}}, seq=seq, at=at)]
         if ask and ended is not None:
             events.append(EventFactory(job_id).ended_early(why=ended, user=USER, at=at))
-        await self._recorder.record(events)
+        await self._say(*events)
 
     async def tell_end(self, trial: str, *, job: JobState | None, why: str | None = None) -> None:
-        """Write down how a trial ended, for those who follow the sweep; `why` without a job: none could be made."""
+        """Write down how a trial ended, for those who follow the sweep; without a job: its values are refused."""
         record = self.record(trial)
         if job is None:
             record.refused = why
@@ -180,7 +175,7 @@ class Children:
             status = ItemStatus.FAILED if job.status is JobStatus.FAILED else ItemStatus.CANCELLED
         words = why or (None if job is None else job.error_message or job.ended_early)
         job_id = None if job is None else job.id
-        await self._recorder.record([self._item(record, status, datetime.now(UTC), provider_id=job_id, error=words)])
+        await self._say(self._item(record, status, datetime.now(UTC), provider_id=job_id, error=words))
 
     async def end(self, job_id: str, why: str) -> None:
         """Ask a job to end that has not ended. One that is gone, or asked already, is left alone."""
@@ -210,10 +205,12 @@ class Children:
                 record.jobs.append(job_id)
             record.parameters, record.made = dict(parameters), False
         self._write()
-        at = datetime.now(UTC)
-        await self._recorder.record([self._item(record, ItemStatus.INTENDED, at)])
+        await self._say(self._item(record, ItemStatus.INTENDED, datetime.now(UTC)))
 
-    def _item(self, record: Record, status: ItemStatus, at: datetime, **facts: Any) -> Any:
+    async def _say(self, *events: JobEvent) -> None:
+        await _outlast(lambda: self._recorder.record(events))
+
+    def _item(self, record: Record, status: ItemStatus, at: datetime, **facts: Any) -> JobEvent:
         order = max(1, len(record.jobs))
         return EventFactory(self._sweep.id).item(
             record.number, order=order, status=status.value, provider=USER, at=at, **facts
@@ -232,6 +229,18 @@ class Children:
                 for trial, record in self.records.items()
             }
             self._journal.write_bytes(json.dumps(known).encode())
+
+
+async def _outlast(call: Callable[[], Awaitable[T]]) -> T:
+    """Call again while the recorder is away; every call of ours may be repeated. Raises Unavailable after a while."""
+    give_up = time.monotonic() + AWAY_S
+    while True:
+        try:
+            return await call()
+        except Unavailable:
+            if time.monotonic() > give_up:
+                raise
+        await anyio.sleep(LOOK_S)
 
 
 def best_told(job: JobState) -> Best:

@@ -160,7 +160,7 @@ class TrialRun(Trainable):
         job_id = follower.children.job_id(self.trial_id, self._parameters, self._source)
         self._leave_earlier(job_id)
         if not follower.slots.take(job_id, self._has_to_go):
-            raise self._refused("the sweep has ended")
+            raise _not_begun("the sweep has ended")
         try:
             self._create()
         except TrainingFailed:
@@ -177,12 +177,14 @@ class TrialRun(Trainable):
                 follower.wait(follower.children.create(self.trial_id, self._parameters, self._source))
             except SpendExceeded as error:
                 follower.enough.refuse_more(error.message)
-                raise self._refused(error.message) from None
+                raise _not_begun(error.message) from None
             except QuotaExceeded as error:
                 if self._interrupted.wait(_WAIT_FOR_ROOM_S) or self._has_to_go():
-                    raise self._refused(error.message) from None
+                    raise _not_begun(error.message) from None
             except InvalidInput as error:
-                raise self._refused(f"the values do not go together: {error.message}") from None
+                words = f"the values do not go together: {error.message}"
+                follower.wait(follower.children.tell_end(self.trial_id, job=None, why=words))
+                raise _not_begun(words) from None
             else:
                 return
 
@@ -258,10 +260,6 @@ class TrialRun(Trainable):
         follower.wait(follower.children.tell_end(self.trial_id, job=job))
         return {metric: self.best.value, REACHED: self.best.reached, "done": True}
 
-    def _refused(self, words: str) -> TrainingFailed:
-        self._follower.wait(self._follower.children.tell_end(self.trial_id, job=None, why=words))
-        return _failure(words, FailureReason.SUBMIT_FAILED)
-
     def _copied(self) -> str | None:
         """None where the job has no whole checkpoint in time, or is at its end; nobody can take it over then."""
         if self._whole and (self.best.reached or 0) >= self._whole:
@@ -300,6 +298,10 @@ def _whole(job: JobState) -> int:
         return job.total_epochs
     steps = job.spec.get("config", {}).get("steps")
     return steps if isinstance(steps, int) else 0
+
+
+def _not_begun(words: str) -> TrainingFailed:
+    return _failure(words, FailureReason.SUBMIT_FAILED)
 
 
 def _failure(words: str, reason: FailureReason) -> TrainingFailed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tempfile
 import time
 import zipfile
@@ -72,6 +73,7 @@ class Tuning:
             self.save()
         finally:
             self._controller._actor_manager.cleanup()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def save(self) -> None:
         """Write the state, as one object."""
