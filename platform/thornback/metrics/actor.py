@@ -47,6 +47,7 @@ from thornback.metrics.port import (
 )
 from thornback.settings import Settings
 from thornback.spend.quotas import QuotaChange
+from thornback.telemetry import traces
 from thornback.telemetry.process import begin
 
 # Ray gives the head node this resource. The actor stays there, beside the database file of one machine.
@@ -193,13 +194,14 @@ def start_metrics_actor(settings: Settings) -> ActorHandle[Any]:
     Those of another number of shards are replaced. Returns the first.
 
     Raises:
-        SettingsError: the database URL cannot work.
+        SettingsError: the database URL cannot work, or traces are wanted without their extra.
         StoreUnavailable: the folder of the database cannot be made.
         BackendError: those that are to be replaced do not end.
     """
     from thornback.store.engine import open_engine  # only whoever starts the platform needs SQL
 
     settings.check_shards()
+    traces.check(settings)
     open_engine(settings.database_url).dispose()  # says here what the actor could only say in its log
     wanted = actor_names(settings.metrics_shards)
     running = running_recorders(settings.namespace)
