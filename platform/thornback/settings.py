@@ -420,8 +420,8 @@ class Settings(BaseSettings):
     log_format: Annotated[
         Literal["auto", "json", "text"],
         Field(
-            description="json: each line of our processes, drivers and workers is a JSON object with job_id, attempt and "
-            "trace_id; auto: our own are, except on a terminal, and jobs print as they like."
+            description="json: each line of our processes, drivers and workers is a JSON object with job_id, attempt "
+            "and trace_id; auto: our own are, except on a terminal, and jobs print as they like."
         ),
     ] = "auto"
     log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR.")] = "INFO"

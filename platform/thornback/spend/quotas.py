@@ -147,7 +147,7 @@ def effective(defaults: Quota, own: Mapping[str, Any] | None) -> Quota:
 def end_of(
     limits: Mapping[str, float | int | None], defaults: Quota, *, wanted: datetime | None, at: datetime
 ) -> datetime | None:
-    """When limits end that are set at `at`: as wanted; what allows more than the settings with its period at the latest.
+    """When limits end that are set at `at`: as wanted; what allows more than the settings, with its period at most.
 
     That is the day where only `usd_day` is lifted, else the month. None: never, for what only allows less.
 
