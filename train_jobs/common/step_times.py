@@ -14,7 +14,7 @@ Batch = TypeVar("Batch")
 def tell_step(*, kind: str, rank: int, data_s: float, work_s: float) -> None:
     """Count one step and its two parts."""
     tags = {"kind": kind, "rank": str(rank)}
-    catalogue.STEPS.add(**tags)
+    catalogue.STEPS.add(1, **tags)
     catalogue.STEP_SECONDS.add(data_s, part="data", **tags)
     catalogue.STEP_SECONDS.add(work_s, part="work", **tags)
 

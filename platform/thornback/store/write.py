@@ -18,7 +18,7 @@ from thornback.jobs.state import JobState
 from thornback.jobs.versions import NewVersion, VersionPlan
 from thornback.jobs.webhook_changes import WebhookChange
 from thornback.metrics.port import Created, NewJob, QueuePlace
-from thornback.spend.quotas import GoOn, Level, QuotaChange, sentence, stopped
+from thornback.spend.quotas import ClearQuota, GoOn, Level, SetQuota, sentence, stopped
 from thornback.store import versions
 from thornback.store.access import carry_out
 from thornback.store.acts import act_of_change
@@ -114,10 +114,10 @@ class StoreWriter:
         with self._transaction() as tx:
             discard(tx.connection, delivery_id)
 
-    def administer(self, change: Change | WebhookChange | QuotaChange, *, by: str = SYSTEM) -> bool:
+    def administer(self, change: Change | WebhookChange | SetQuota | ClearQuota, *, by: str = SYSTEM) -> bool:
         """Change users, keys, sessions, webhooks or quotas; False: nothing to do. Raises what it says."""
         with self._transaction() as tx:
-            if isinstance(change, QuotaChange):
+            if isinstance(change, SetQuota | ClearQuota):
                 return change_quota(change, tx.connection)
             if isinstance(change, WebhookChange):
                 done, act = change_webhooks(change, tx.connection), act_of_webhook(change, by)

@@ -136,9 +136,9 @@ class TestWaiting:
         world = await make_world(cluster_limits={"CPU": 16})
         await world.create("wide", devices=8)
         await world.tick()
-        world.backend.requested = ()  # Ray Train's own request has taken its place
+        world.backend.requested = tuple[Resources, ...]()  # Ray Train's own request has taken its place
         await world.tick(seconds=1)
-        assert world.backend.requested == ()
+        assert not world.backend.requested
         await world.tick(seconds=5)
         assert world.backend.requested == (Resources(1.0),) * 8
 
