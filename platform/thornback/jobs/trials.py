@@ -97,13 +97,30 @@ def draw(space: Space, rng: random.Random) -> dict[str, Scalar]:
 
 
 def _check_edges(config: SweepConfig, problems: Callable[[Parameters], Sequence[tuple[str, str]]]) -> None:
-    """Each end of each range, and each value of each choice, where its condition holds."""
+    """Each end of each range, and each value of each choice, where its condition holds: some trial must take it."""
+    rng = random.Random(0)  # noqa: S311 - the same answer each time
     for name, domain in config.space.items():
         for value in domain.edges():
-            chosen = {**_where_it_counts(config.space, name), name: value}
-            for field, message in problems(chosen):
-                if field == name or name.startswith(f"{field}.") or field.startswith(f"{name}."):
-                    raise ValueError(f"config.space.{name}: {value!r}: {message}")
+            told = (_told_of(name, problems(chosen)) for chosen in _with(config.space, name, value, rng))
+            first = next(told)
+            if first is not None and all(told):  # most are sound at the first look
+                raise ValueError(f"config.space.{name}: {value!r}: {first}")
+
+
+def _with(space: Space, name: str, value: Scalar, rng: random.Random) -> Iterator[Parameters]:
+    """Trials in which a field has this value: alone, and with what the others may be."""
+    chosen = {**_where_it_counts(space, name), name: value}
+    yield chosen
+    for _ in range(_DRAWS):
+        yield {**draw(space, rng), **chosen}
+
+
+def _told_of(name: str, found: Sequence[tuple[str, str]]) -> str | None:
+    """What is wrong with a field, or with what it is a part of."""
+    for field, text in found:
+        if field == name or name.startswith(f"{field}.") or field.startswith(f"{name}."):
+            return text
+    return None
 
 
 def _check_whole(config: SweepConfig, problems: Callable[[Parameters], Sequence[tuple[str, str]]]) -> None:
