@@ -79,12 +79,12 @@ def _list_manifest(path: str, place: Location) -> Listing:
         raise DataError.field("data", f"{path} is neither a folder nor one of {', '.join(_READERS)}")
     try:
         columns, rows = reader(place)
+        for column in ("path", "label"):
+            if column not in columns:
+                raise DataError.field("data", f"the manifest {path} has no column {column!r}; it has {sorted(columns)}")
+        clips = tuple(_clip(path, number, row) for number, row in enumerate(rows, start=1))
     except BROKEN as error:
         raise DataError.field("data", f"{path} cannot be read: {error}") from error
-    for column in ("path", "label"):
-        if column not in columns:
-            raise DataError.field("data", f"the manifest {path} has no column {column!r}; it has {sorted(columns)}")
-    clips = tuple(_clip(path, number, row) for number, row in enumerate(rows, start=1))
     if not clips:
         raise DataError.field("data", f"the manifest {path} has no rows")
     unsplit = sum(clip.split is None for clip in clips)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from thornback.artifacts.files import Location
 
 MAX_BYTES = 256 << 20  # of the file, and of a Parquet file when it is unpacked
 MAX_ROWS = 1_000_000
+MAX_LINE_BYTES = 1 << 20
 COLUMNS = ("path", "label", "snr_db", "approved", "split", "start", "duration")
 
 _BATCH_ROWS = 200
@@ -24,29 +26,28 @@ BROKEN = (ValueError, OSError, csv.Error, RecursionError, OverflowError, MemoryE
 
 
 def read_csv(place: Location) -> Table:
-    """The names of the columns, and the rows. Raises what stands in BROKEN."""
-    reader = csv.DictReader(io.TextIOWrapper(io.BytesIO(_content(place)), encoding="utf-8-sig", newline=""))
-    rows: list[Row] = []
-    for row in reader:
-        rows.append(row)
-        _check_count(len(rows))
-    return set(reader.fieldnames or ()), rows
+    """The names of the columns, and the rows as they are read. Raises what stands in BROKEN, also between rows."""
+    _look_through(place)
+    reader = csv.DictReader(_text(place, newline=""))
+    return set(reader.fieldnames or ()), (_known(row) for row in reader)
 
 
 def read_jsonl(place: Location) -> Table:
-    """See read_csv."""
-    rows: list[Row] = []
-    columns: set[str] = set()
-    for number, line in enumerate(_content(place).decode("utf-8-sig").splitlines(), start=1):
+    """See read_csv; the columns are those of the first row."""
+    _look_through(place)
+    rows = _objects(_text(place))
+    first = next(rows, {})
+    return set(first), (_known(row) for row in chain([first] if first else [], rows))
+
+
+def _objects(lines: Iterable[str]) -> Iterator[Row]:
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         row = json.loads(line)
         if not isinstance(row, dict):
             raise ValueError(f"line {number} is no JSON object")  # noqa: TRY004 - what a file holds is a value
-        columns |= row.keys()
-        rows.append({name: row[name] for name in COLUMNS if name in row})
-        _check_count(len(rows))
-    return columns, rows
+        yield row
 
 
 def read_parquet(place: Location) -> Table:
@@ -56,34 +57,65 @@ def read_parquet(place: Location) -> Table:
 
     with place.fs.open_input_file(place.path) as file:
         table = pq.ParquetFile(file)
+        if table.metadata.num_rows > MAX_ROWS:
+            raise ValueError(f"it has more than {MAX_ROWS} rows")
         columns = set(table.schema_arrow.names)
-        _check_count(table.metadata.num_rows)
-        rows: list[Row] = []
+
+    def rows() -> Iterator[Row]:
         taken = 0
-        # Piece by piece: a file of kilobytes can unpack to terabytes, and only the unpacked bytes tell.
-        for batch in table.iter_batches(_BATCH_ROWS, columns=[name for name in COLUMNS if name in columns]):
-            # A column may name each text once and refer to it: only written out does it tell its size.
-            plain = [
-                column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-                for column in batch.columns
-            ]
-            taken += sum(column.nbytes for column in plain)
-            if taken > MAX_BYTES:
-                raise ValueError(f"unpacked, it has more than {MAX_BYTES} bytes")
-            rows += pa.RecordBatch.from_arrays(plain, names=batch.schema.names).to_pylist()
-            _check_count(len(rows))
-    return columns, rows
+        with place.fs.open_input_file(place.path) as file:
+            # Piece by piece: a file of kilobytes can unpack to terabytes, and only the unpacked bytes tell.
+            for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=[n for n in COLUMNS if n in columns]):
+                # A column may name each text once and refer to it: only written out does it tell its size.
+                plain = [
+                    column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+                    for column in batch.columns
+                ]
+                taken += sum(column.nbytes for column in plain)
+                if taken > MAX_BYTES:
+                    raise ValueError(f"unpacked, it has more than {MAX_BYTES} bytes")
+                yield from pa.RecordBatch.from_arrays(plain, names=batch.schema.names).to_pylist()
+
+    return columns, rows()
 
 
-def _content(place: Location) -> bytes:
-    content = bytearray()
+def _look_through(place: Location) -> None:
+    """Go through a text once and keep nothing: one that is too large costs no memory."""
+    size, lines, line = 0, 0, 0
     for chunk in place.chunks():
-        content += chunk
-        if len(content) > MAX_BYTES:
+        size += len(chunk)
+        lines += chunk.count(b"\n")
+        first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
+        line = line + len(chunk) if first < 0 else max(line + first, len(chunk) - last - 1)
+        if size > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES} bytes")
-    return bytes(content)
+        if lines > MAX_ROWS + 1:
+            raise ValueError(f"it has more than {MAX_ROWS} rows")
+        if line > MAX_LINE_BYTES:
+            raise ValueError(f"it has a line of more than {MAX_LINE_BYTES} bytes")
+        line = line if first < 0 else len(chunk) - last - 1
 
 
-def _check_count(rows: int) -> None:
-    if rows > MAX_ROWS:
-        raise ValueError(f"it has more than {MAX_ROWS} rows")
+def _text(place: Location, newline: str | None = None) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BufferedReader(_Stream(place.chunks())), encoding="utf-8-sig", newline=newline)
+
+
+class _Stream(io.RawIOBase):
+    """The pieces of a file, as a file."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks, self._left = chunks, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        if not self._left:
+            self._left = next(self._chunks, b"")
+        taken = min(len(into), len(self._left))
+        into[:taken], self._left = self._left[:taken], self._left[taken:]
+        return taken
+
+
+def _known(row: Row) -> Row:
+    return {name: row[name] for name in COLUMNS if name in row}
