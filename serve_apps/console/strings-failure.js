@@ -28,6 +28,7 @@ export const failure = {
     provider_lost: "Look at the provider's page whether it was made; if not, order again.",
     output_lost: "Its files may still be at the provider: press “Sync now”, or fetch them there.",
     provider_cancelled: "Order again if nobody meant to end it.",
+    moved: "Nothing: it goes on from its checkpoint as soon as there is room.",
     quota_reached: "Ask an admin to lift the quota, or wait until it begins anew; then retry: it goes on from its last checkpoint.",
     part_cancelled: "Start it again; what was done before the training is not done twice.",
     other: "Read the message and the end of the log, then retry.",

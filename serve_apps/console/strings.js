@@ -214,6 +214,7 @@ export const strings = {
     output_lost: "It finished, but its files could not be fetched",
     provider_cancelled: "It was ended at the provider",
     quota_reached: "It needed more than its quota left",
+    moved: "It moved to other machines",
     part_cancelled: "Its training was cancelled or deleted",
   },
 

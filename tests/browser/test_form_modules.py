@@ -65,6 +65,10 @@ def shape(field: Any, *names: str) -> dict[str, Any]:
     return {name: field.get(name) for name in names}
 
 
+OF_ANY_SHAPE = {"sweep": ("trial", "space", "scheduler")}
+"""What is a training of any kind itself, or one of several shapes, is written as JSON."""
+
+
 async def test_every_specification_becomes_fields_without_a_single_guess(page: Page) -> None:
     for kind, backend in SPECS:
         waiting = [await fields(page, kind, backend)]
@@ -73,7 +77,7 @@ async def test_every_specification_becomes_fields_without_a_single_guess(page: P
             field = waiting.pop()
             seen += 1
             waiting += field.get("fields", [])
-            assert field["type"] != "json", field
+            assert field["type"] != "json" or field["name"] in OF_ANY_SHAPE.get(kind, ()), field
         assert seen > 15, kind
 
 

@@ -26,6 +26,7 @@ export const failure = {
     provider_lost: "Sieh auf der Seite des Anbieters nach, ob es gemacht wurde; wenn nicht, bestelle noch einmal.",
     output_lost: "Die Dateien liegen vielleicht noch beim Anbieter: Drücke „Jetzt abgleichen“ oder hole sie dort.",
     provider_cancelled: "Bestelle noch einmal, wenn niemand es beenden wollte.",
+    moved: "Nichts: Es geht vom Checkpoint an weiter, sobald Platz ist.",
     quota_reached: "Bitte einen Admin, das Kontingent anzuheben, oder warte, bis es neu beginnt; beim Wiederholen geht es vom letzten Checkpoint weiter.",
     part_cancelled: "Starte ihn neu; was vor dem Training getan war, wird nicht noch einmal getan.",
     other: "Lies die Meldung und das Ende des Logs, und wiederhole dann.",

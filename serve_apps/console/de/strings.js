@@ -177,6 +177,7 @@ export const strings = {
     output_lost: "Er wurde fertig, aber seine Dateien waren nicht zu holen",
     provider_cancelled: "Er wurde beim Anbieter beendet",
     quota_reached: "Es brauchte mehr, als das Kontingent noch hergab",
+    moved: "Es zog auf andere Maschinen um",
     part_cancelled: "Sein Training wurde abgebrochen oder gelöscht",
   },
   error: {

@@ -103,9 +103,11 @@ async def test_every_part_is_ready(platform: Platform) -> None:
         page = await client.get("/")
     assert {name for name, check in body["checks"].items() if check["ok"]} == {
         "database",
+        "disk",
         "metrics",
         "dispatcher",
         "ray",
+        "storage",
     }
     assert body["checks"]["ray"]["detail"]["nodes"] == 1
     assert page.status_code == 200

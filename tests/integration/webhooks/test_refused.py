@@ -116,6 +116,8 @@ async def test_a_server_on_loopback_takes_webhooks_that_a_tunnel_brings(sender: 
 class Away:
     """A recorder whose database is away."""
 
+    feeds = ()
+
     async def receive(self, *_: Any, **__: Any) -> None:
         raise StoreUnavailable("the database does not answer")
 

@@ -104,9 +104,9 @@ SPOILED: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "several audiences": changed(aud=[CLIENT, "other"]),
     "another party": changed(azp="other"),
     "no audience": changed(aud=None),
-    "expired": changed(exp=int(time.time()) - 300),
+    "expired": changed(exp=int(time.time()) - 900),
     "no end": changed(exp=None),
-    "of the future": changed(iat=int(time.time()) + 900),
+    "of the future": changed(iat=int(time.time()) + 86_400),
     "another issuer": changed(iss="https://evil.example"),
     "nobody": changed(sub=None),
 }
