@@ -38,9 +38,11 @@ async def follow(context: ApiContext, job_id: str, stream: Subscription) -> Asyn
     while not is_over:
         # The state was read before the job's end, so the end is still to come on this stream.
         events = await stream.next(context.settings.heartbeat_s)
-        is_over = any(event.kind.is_final or event.kind is EventKind.DELETED for event in events)
-        newest = _newest(events)
-        if newest is not None:
+        is_deleted = _is_deleted(events)
+        is_over = is_deleted or any(event.kind.is_final for event in events)
+        if is_deleted:
+            job = None
+        elif (newest := _newest(events)) is not None:
             job = newest
         elif stream.is_replayed and events and (stream.is_live or is_over):
             job = await _state(context, job_id)
@@ -49,12 +51,16 @@ async def follow(context: ApiContext, job_id: str, stream: Subscription) -> Asyn
     position = stream.position
     while rest := await context.hub.events(position, until=_NEWEST, job_id=job_id):
         position = rest[-1].id
-        if any(event.kind is EventKind.DELETED for event in rest):
+        if _is_deleted(rest):
             job = None
         yield Step(events=rest, job=job, position=position)
         if len(rest) < REPLAY_EVENTS:
             break
     yield Step(job=job, position=position, is_end=True)
+
+
+def _is_deleted(events: Sequence[StreamEvent]) -> bool:
+    return any(event.kind is EventKind.DELETED for event in events)
 
 
 async def _state(context: ApiContext, job_id: str) -> JobState | None:

@@ -28,13 +28,13 @@ from thornback.models.best import publish_best
 from thornback.settings import Settings
 from train_jobs.common.driver import DELIVERY_S, EXIT_FAILED, EXIT_OK, EXIT_UNHEARD
 from train_jobs.common.failures import classify
+from train_jobs.common.leaving import Cause, Stopping
 from train_jobs.sweep.children import Children
 from train_jobs.sweep.ending import Enough
 from train_jobs.sweep.slots import Slots
 from train_jobs.sweep.tally import Tally, percent, seconds_left, tally
 from train_jobs.sweep.trial import Follower
 from train_jobs.sweep.tuning import Tuning
-from train_jobs.video_lora.stopping import Cause, Stopping
 
 LOOK_S = 1.0
 _ENDS_S = 120.0  # trials that were asked to end are waited for, so that the best one is known

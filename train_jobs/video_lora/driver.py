@@ -25,6 +25,7 @@ from thornback.metrics.port import Recorder
 from thornback.metrics.reporter import Reporter
 from thornback.settings import Settings
 from train_jobs.common.driver import DELIVERY_S, EXIT_FAILED, EXIT_OK, EXIT_UNHEARD
+from train_jobs.common.leaving import Cause, Stopped, Stopping
 from train_jobs.video_lora import dataset, training
 from train_jobs.video_lora.child import Child
 from train_jobs.video_lora.failure import failure_of
@@ -34,7 +35,6 @@ from train_jobs.video_lora.journal import Journal
 from train_jobs.video_lora.ray_runner import cores
 from train_jobs.video_lora.run import Run, work_folder
 from train_jobs.video_lora.steps import Steps
-from train_jobs.video_lora.stopping import Cause, Stopped, Stopping
 from train_jobs.video_lora.teller import Teller
 from train_jobs.video_lora.turns import Turns
 

@@ -79,7 +79,9 @@ def test_kubernetes_takes_its_own_kinds() -> None:
 
 
 def test_kubernetes_takes_the_pods_that_kuberay_makes() -> None:
-    for template in _different(pod for build in BUILDS for pod in _pods(build)):
+    templates = _different(pod for build in BUILDS for pod in _pods(build))
+    assert len(templates) > 1  # a head's and a worker's at least
+    for template in templates:
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod", **template["metadata"]}}
         kubernetes_validate.validate({**pod, "spec": template["spec"]}, KUBERNETES, strict=True)
 

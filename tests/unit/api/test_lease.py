@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -102,6 +103,27 @@ async def test_whoever_came_by_a_ticket(guarded: Guarded) -> None:
         await socket.recv()
         await leave(guarded)
         assert await _closed(socket) == 4404
+
+
+async def test_whoever_follows_a_job_hears_that_it_is_deleted(guarded: Guarded) -> None:
+    """It is nobody's any more then, which hides its end from no one; and nobody is told the status it had before."""
+    job = await guarded.api.create(user="root", team=TEAM)
+    app = guarded.api.app(access="on", heartbeat_s=BEAT_S)
+    headers = {"Authorization": f"Bearer {guarded.keys['tess']}"}
+    async with (
+        serving(app) as place,
+        asyncio.timeout(20),
+        httpx2.AsyncClient(base_url=f"http://{place}") as client,
+        client.stream("GET", f"{JOBS}/{job.id}/events", headers=headers) as answer,
+        connect(f"ws://{place}/ws/training/{job.id}", additional_headers=headers) as socket,
+    ):
+        lines = answer.aiter_lines()
+        await _beats(lines, 4)
+        await guarded.api.recorder.delete(job.id)
+        rest = [line async for line in lines]
+        assert json.loads(rest[rest.index("event: end") + 1].removeprefix("data:"))["status"] == "deleted"
+        assert [json.loads(message) async for message in socket][-1]["event"] == "deleted"
+        assert socket.close_code == 1000
 
 
 async def _closed(socket: ClientConnection) -> int:

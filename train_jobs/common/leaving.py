@@ -1,4 +1,4 @@
-"""The end of a pipeline before its time: cancelled, replaced by another attempt, or told to go by a signal."""
+"""The end of a driver that gives work to other jobs, before its time: cancelled, replaced, or told to go by a signal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Cause(Enum):
 
 
 class Stopped(Exception):
-    """Raised in threads that work for a pipeline that ends."""
+    """Raised in threads that work for a run that ends."""
 
 
 class Stopping:
