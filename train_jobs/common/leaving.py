@@ -1,4 +1,4 @@
-"""The end of a driver that gives work to other jobs, before its time: cancelled, replaced, or told to go by a signal."""
+"""The end of a driver that gives work to other jobs, too early: cancelled, replaced, or told to go by a signal."""
 
 from __future__ import annotations
 
